@@ -1,0 +1,113 @@
+"""Everything that is checked before a change is merged.
+
+`nox` runs the tests on the current interpreter, then lint, types, import rules and the generated documents.
+`nox -s tests-3.12` runs the tests on another interpreter (skipped where it is missing);
+`nox -s interop`, `browser`, `bench` and `soak` run by name. Arguments after `--` go to the tool of the session.
+"""
+
+import shutil
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["tests", "lint", "types", "imports", "readme"]
+nox.options.error_on_missing_interpreters = False
+# An interpreter that is not here is skipped, not fetched: offline a fetch only costs time.
+nox.options.download_python = "never"
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+# Suites that need something outside Python's package index, or hours: each has a session of its own.
+SUITES_BY_NAME = ["interop", "browser", "soak"]
+
+
+def install(session: nox.Session, *groups: str, project: bool = True) -> None:
+    """Install the project (unless the session only reads its files) and the named dependency groups."""
+    requirements = nox.project.dependency_groups(PYPROJECT, *groups) if groups else ()
+    session.install(*(["."] if project else []), *requirements)
+
+
+def run_tests(session: nox.Session) -> None:
+    """Run every test that needs nothing but Python."""
+    install(session, "test")
+    deselected = " and ".join(f"not {suite}" for suite in SUITES_BY_NAME)
+    ignored = [f"--ignore=tests/{suite}" for suite in SUITES_BY_NAME]
+    session.run("pytest", "-m", deselected, *ignored, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit, station and process tests on the current interpreter."""
+    run_tests(session)
+
+
+# Sessions of their own rather than one list of interpreters: `tests` stays the current one, whatever is installed.
+for version in PYTHONS:
+    nox.session(run_tests, name=f"tests-{version}", python=version)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    install(session, "lint", project=False)
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict mypy over the packages."""
+    install(session, "types")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Each room imports only the rooms below it."""
+    install(session, "imports")
+    session.run("lint-imports", *session.posargs)
+
+
+@nox.session
+def readme(session: nox.Session) -> None:
+    """The generated parts of the README and the published schemas are up to date."""
+    install(session)
+    session.run("python", "-m", "simulator.docs", "--check", *session.posargs)
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Against central systems that others wrote: PyPI `ocpp` on `websockets`, npm `ocpp-rpc` and `ws`."""
+    install(session, "test")
+    session.install("ocpp", "websockets")
+    if shutil.which("npm") is None:
+        session.error("npm is missing: install Node.js 18 or newer, for example `apt-get install nodejs npm`")
+    with session.chdir("tests/interop"):
+        session.run("npm", "install", "--no-audit", "--no-fund", external=True)
+    session.run("pytest", "tests/interop", "-m", "interop", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The dashboard in a headless Chromium."""
+    install(session, "test")
+    session.install("playwright")
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.run("playwright", "install", "chromium")
+    session.run("pytest", "tests/browser", "-m", "browser", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Reproducible measurements; they print numbers and fail only when a run fails."""
+    install(session)
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Hours of one fleet: memory, tasks and file descriptors must not grow."""
+    install(session, "test")
+    session.run("pytest", "tests/soak", "-m", "soak", "--timeout=0", "-o", "faulthandler_timeout=0", *session.posargs)
