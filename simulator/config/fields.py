@@ -1,0 +1,104 @@
+"""How a key of a user's file is documented in its model.
+
+The models are the only place where a key is described: the README's tables, the published JSON Schemas, the messages of
+``simulator check`` and the decoding all come from them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+Schema = dict[str, Any]
+
+TEXTS: Schema = {"type": ["string", "array"], "items": {"type": "string"}}
+"""One string or a list of strings; the loader turns both into a tuple."""
+
+NUMBERS: Schema = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 1},
+    ]
+}
+"""One number or a list to pick from, each above 0."""
+
+COUNTS: Schema = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 1000},
+        {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 1000}, "minItems": 1},
+    ]
+}
+"""One whole number or a list to pick from, each at least 1."""
+
+
+def doc(
+    text: str,
+    *,
+    acts: bool = True,
+    required: bool = False,
+    schema: Schema | None = None,
+    ge: float | None = None,
+    le: float | None = None,
+    gt: float | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+) -> Meta:
+    """Describe a key, for use inside ``Annotated``.
+
+    ``acts``: False for a key that is accepted and does nothing yet. ``required``: the file must have it. ``schema``: what
+    the file may hold, where that is wider than the field's type (one string for a list, a number for a string).
+    The bounds are JSON Schema's.
+    """
+    extra: dict[str, Any] = {"acts": acts, "required": required, "schema": schema}
+    return Meta(description=text, extra=extra, ge=ge, le=le, gt=gt, max_length=max_length, pattern=pattern)
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One documented key of a model: its JSON name, its attribute, what :func:`doc` said, its default."""
+
+    name: str
+    attribute: str
+    description: str
+    acts: bool
+    required: bool
+    schema: Schema | None
+    default: Any
+    type: Any
+
+
+def keys_of(model: type[msgspec.Struct]) -> list[Key]:
+    """The documented keys of ``model`` in their order."""
+    keys = []
+    for field in msgspec.structs.fields(model):
+        metas = [arg for arg in get_args(field.type) if isinstance(arg, Meta)]
+        described = next((meta for meta in metas if meta.extra is not None), Meta())
+        extra = described.extra or {}
+        default = field.default
+        if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        keys.append(
+            Key(
+                name=field.encode_name,
+                attribute=field.name,
+                description=next((meta.description for meta in metas if meta.description), ""),
+                acts=extra.get("acts", True),
+                required=extra.get("required", False),
+                schema=extra.get("schema"),
+                default=None if default is msgspec.NODEFAULT else default,
+                type=field.type,
+            )
+        )
+    return keys
+
+
+def section_of(annotation: Any) -> type[msgspec.Struct] | None:
+    """The model inside an annotation (``X``, ``X | None``, ``tuple[X, ...]``, ``dict[int, X]``), if there is one."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation if issubclass(annotation, msgspec.Struct) else None
+    for argument in get_args(annotation):
+        found = section_of(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,251 @@
+"""The simulator's configuration (``config.json``) as the rest of the program sees it.
+
+Legacy names, the ``log`` section and environment variables are folded in by :mod:`simulator.config.load`; defaults are
+those of the documented tables.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from simulator.config.fields import TEXTS, doc
+
+SCHEMA_VERSION = 1
+"""The newest ``$schemaVersion`` of configuration and template files that is understood."""
+
+DEFAULT_PERFORMANCE_URI = "file:///performanceRecords.json"
+
+Distribution = Literal["round-robin", "random", "charging-station-affinity"]
+LogLevel = Literal["emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"]
+MaxFiles = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+d?$"}]}
+MaxSize = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+[kmgKMG]?$"}]}
+
+
+class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How stations are grouped into workers, and workers spread over processes."""
+
+    process_type: Annotated[
+        Literal["workerSet", "staticPool", "dynamicPool", "fixedPool"],
+        doc("How stations are grouped into workers; `fixedPool` is another name of `staticPool`"),
+    ] = "workerSet"
+    start_delay: Annotated[int, doc("Milliseconds to wait at the start of each worker", ge=0)] = 500
+    element_start_delay: Annotated[int, doc("Milliseconds to wait at the start of each station", ge=0)] = 0
+    elements_per_worker: Annotated[
+        int | Literal["auto", "all"],
+        doc(
+            "Stations per worker of a `workerSet`: a number, `auto` or `all`",
+            schema={"anyOf": [{"type": "integer", "minimum": 1}, {"enum": ["auto", "all"]}]},
+        ),
+    ] = 1
+    pool_min_size: Annotated[int, doc("Fewest workers of a `dynamicPool`", acts=False, ge=1)] = 4
+    pool_max_size: Annotated[
+        int, doc("Workers of a `staticPool`, most workers of a `dynamicPool`", acts=False, ge=1)
+    ] = 16
+    pool_strategy: Annotated[
+        Literal[
+            "ROUND_ROBIN",
+            "LEAST_USED",
+            "LEAST_BUSY",
+            "LEAST_ELU",
+            "LESS_RECENTLY_USED",
+            "FAIR_SHARE",
+            "WEIGHTED_ROUND_ROBIN",
+            "INTERLEAVED_WEIGHTED_ROUND_ROBIN",
+        ],
+        doc("Which worker of a pool takes the next station", acts=False),
+    ] = "FAIR_SHARE"
+    resource_limits: Annotated[dict[str, Any], doc("Limits of a worker thread, as Node.js names them", acts=False)] = (
+        msgspec.field(default_factory=dict)
+    )
+    processes: Annotated[
+        int | Literal["auto"],
+        doc(
+            "Operating system processes to spread the workers over: 0 = all in the main process, N = N besides it,"
+            " `auto` = as many as the size of the fleet needs",
+            acts=False,
+            schema={"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1024}, {"enum": ["auto"]}]},
+        ),
+    ] = "auto"
+
+
+class UiServerOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where the UI server listens."""
+
+    host: Annotated[str, doc("Host name or address to listen on; `localhost` is 127.0.0.1 and ::1", acts=False)] = (
+        "localhost"
+    )
+    port: Annotated[int, doc("TCP port to listen on; 0 picks a free one", acts=False, ge=0, le=65535)] = 8080
+    path: Annotated[str | None, doc("Unix socket to listen on", acts=False)] = None
+    backlog: Annotated[int | None, doc("Connections that may wait to be taken", acts=False, ge=1)] = None
+    exclusive: Annotated[bool, doc("Whether no other process may share the port", acts=False)] = False
+    ipv6_only: Annotated[bool, doc("Whether an IPv6 address takes no IPv4 connections", acts=False)] = False
+    readable_all: Annotated[bool, doc("Whether every user may read the Unix socket", acts=False)] = False
+    writable_all: Annotated[bool, doc("Whether every user may write the Unix socket", acts=False)] = False
+
+
+class UiAuthentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who may use the UI server. Its ``repr`` shows no password."""
+
+    enabled: Annotated[bool, doc("Ask for a user name and a password", acts=False)] = False
+    type: Annotated[
+        Literal["basic-auth", "protocol-basic-auth"],
+        doc("Credentials in the Authorization header, or for WebSockets in the sub-protocol list", acts=False),
+    ] = "basic-auth"
+    username: Annotated[str, doc("User name, without a colon", acts=False)] = ""
+    password: Annotated[str, doc("Password", acts=False)] = ""
+
+    def __repr__(self) -> str:
+        return f"UiAuthentication(enabled={self.enabled}, type={self.type!r}, username={self.username!r})"
+
+
+class UiAccessPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """From where the UI server may be used."""
+
+    require_tls_for_non_loopback: Annotated[
+        bool, doc("Refuse clients of other machines that do not come over TLS", acts=False)
+    ] = True
+    trusted_proxies: Annotated[
+        tuple[str, ...], doc("Addresses of proxies whose forwarding headers count", acts=False, schema=TEXTS)
+    ] = ()
+    allow_loopback_proxy: Annotated[bool, doc("Whether a trusted proxy may run on this machine", acts=False)] = False
+    allowed_hosts: Annotated[
+        tuple[str, ...], doc("Host names that a request may ask for", acts=False, schema=TEXTS)
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...], doc("Origins of web pages that may use the server", acts=False, schema=TEXTS)
+    ] = ()
+
+
+class UiMetrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The metrics page of the UI server."""
+
+    enabled: Annotated[bool, doc("Serve `/metrics`", acts=False)] = False
+    soft_sample_cap: Annotated[int, doc("Samples after which metrics are given per fleet only", acts=False, ge=1)] = (
+        5000
+    )
+
+
+class UiSecurityHeaders(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """HTTP headers of the UI server."""
+
+    strict_transport_security: Annotated[
+        str | Literal[False],
+        doc(
+            "Value of Strict-Transport-Security, or false",
+            acts=False,
+            schema={"anyOf": [{"type": "string"}, {"const": False}]},
+        ),
+    ] = False
+
+
+class UiServerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The UI server: HTTP, WebSocket and dashboard on one port."""
+
+    enabled: Annotated[bool, doc("Run the UI server", acts=False)] = True
+    type: Annotated[Literal["ws", "http", "mcp"], doc("Accepted; every transport is always there", acts=False)] = "ws"
+    version: Annotated[Literal["1.1", "2.0"], doc("HTTP version", acts=False)] = "1.1"
+    options: Annotated[UiServerOptions, doc("Where it listens", acts=False)] = UiServerOptions()
+    authentication: Annotated[UiAuthentication, doc("Who may use it", acts=False)] = UiAuthentication()
+    access_policy: Annotated[UiAccessPolicy, doc("From where it may be used", acts=False)] = UiAccessPolicy()
+    metrics: Annotated[UiMetrics, doc("The metrics page", acts=False)] = UiMetrics()
+    security_headers: Annotated[UiSecurityHeaders, doc("HTTP headers", acts=False)] = UiSecurityHeaders()
+
+
+class PerformanceStorageConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where performance records go."""
+
+    enabled: Annotated[bool, doc("Store performance records", acts=False)] = False
+    type: Annotated[
+        Literal["none", "jsonfile", "sqlite", "mysql", "mariadb", "postgresql", "mongodb"],
+        doc("Kind of storage", acts=False),
+    ] = "jsonfile"
+    uri: Annotated[
+        str,
+        doc("Where the storage is; a file directly under `file:///` is in the data directory", acts=False),
+    ] = DEFAULT_PERFORMANCE_URI
+
+
+class StationTemplateEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One line of the fleet: so many stations of one template."""
+
+    file: Annotated[
+        str,
+        doc(
+            "Template file: a path from the configuration's folder, its `station-templates` or `station_templates`,"
+            " or the name of a shipped one",
+            required=True,
+        ),
+    ] = ""
+    number_of_stations: Annotated[int, doc("Stations to make from it", ge=0, le=1_000_000)] = 0
+    provisioned_number_of_stations: Annotated[
+        int, doc("Stations that may be added at run time", acts=False, ge=0, le=1_000_000)
+    ] = 0
+
+
+class LogConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The ``log`` section: another spelling of the ``log…`` keys, over which it wins."""
+
+    enabled: Annotated[bool | None, doc("Same as `logEnabled`")] = None
+    file: Annotated[str | None, doc("Same as `logFile`")] = None
+    error_file: Annotated[str | None, doc("Same as `logErrorFile`")] = None
+    level: Annotated[LogLevel | None, doc("Same as `logLevel`")] = None
+    console: Annotated[bool | None, doc("Same as `logConsole`")] = None
+    format: Annotated[str | None, doc("Same as `logFormat`")] = None
+    rotate: Annotated[bool | None, doc("Same as `logRotate`")] = None
+    max_files: Annotated[int | str | None, doc("Same as `logMaxFiles`", schema=MaxFiles)] = None
+    max_size: Annotated[int | str | None, doc("Same as `logMaxSize`", schema=MaxSize)] = None
+    statistics_interval: Annotated[int | None, doc("Same as `logStatisticsInterval`")] = None
+
+
+class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Configuration of the simulator."""
+
+    schema_version: Annotated[int, doc("Version of the file's format", ge=0)] = msgspec.field(
+        default=SCHEMA_VERSION, name="$schemaVersion"
+    )
+    supervision_urls: Annotated[
+        tuple[str, ...],
+        doc("URL or list of URLs of the OCPP-J central systems, for stations whose template names none", schema=TEXTS),
+    ] = ()
+    supervision_url_distribution: Annotated[
+        Distribution, doc("How stations are spread over several supervision URLs")
+    ] = "charging-station-affinity"
+    log_enabled: Annotated[bool, doc("Write logs")] = True
+    log_statistics_interval: Annotated[
+        int, doc("Seconds between two outputs of the statistics in the logs; 0 or less: none")
+    ] = 60
+    log_console: Annotated[bool, doc("Write logs on the console too")] = False
+    log_format: Annotated[str, doc("Format of the logs: `simple`, `json` or another winston format name")] = "simple"
+    log_rotate: Annotated[bool, doc("Begin a new log file every day")] = True
+    log_max_files: Annotated[
+        int | str, doc("Rotated log files to keep; with a `d` at its end: days to keep them", schema=MaxFiles)
+    ] = 7
+    log_max_size: Annotated[
+        int | str | None, doc("Size at which a log file is rotated, in bytes or as `20m`", schema=MaxSize)
+    ] = None
+    log_level: Annotated[LogLevel, doc("Least severity to log")] = "info"
+    log_file: Annotated[str, doc("Log file; a relative path is under `logs` in the data directory")] = "combined.log"
+    log_error_file: Annotated[str, doc("Log file of the errors; likewise")] = "error.log"
+    worker: Annotated[WorkerConfig, doc("Workers")] = WorkerConfig()
+    ui_server: Annotated[UiServerConfig, doc("UI server", acts=False)] = UiServerConfig()
+    performance_storage: Annotated[PerformanceStorageConfig, doc("Storage of performance records", acts=False)] = (
+        PerformanceStorageConfig()
+    )
+    station_template_urls: Annotated[
+        tuple[StationTemplateEntry, ...],
+        doc("The fleet: template files and how many stations to make from each", required=True),
+    ] = ()
+    auto_reconnect_max_retries: Annotated[
+        int | None,
+        doc(
+            "Connection retries of stations whose template says nothing (-1: without end); better set in the template",
+            ge=-1,
+        ),
+    ] = None
+    persist_state: Annotated[bool, doc("Start again as the last run was left, started or stopped", acts=False)] = True
+    transport: Annotated[
+        Literal["auto", "websocket", "hub"],
+        doc("How messages reach the network: one WebSocket client per station, or one hub for all of them", acts=False),
+    ] = "auto"
