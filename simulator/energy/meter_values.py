@@ -1,12 +1,14 @@
-"""What the meter of a connector reports: template entries, samples, and the text of a value.
+"""What the meter of a connector reports: template entries, samples, and their text on the wire.
 
 The entries come from ``Connectors.<id>.MeterValues`` of a station template; a sample is one ``SampledValue`` of
-OCPP 1.6 (§7.43) before it is put on the wire.
+OCPP 1.6 (§7.43) before it is put on the wire. What is measured is decided in :mod:`simulator.energy.meter`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +20,25 @@ VOLTAGE = "Voltage"
 POWER = "Power.Active.Import"
 CURRENT = "Current.Import"
 ENERGY = "Energy.Active.Import.Register"
+
+MEASURANDS = (SOC, VOLTAGE, POWER, CURRENT, ENERGY)
+"""The measurands that a meter delivers, in the order in which it reports them."""
+
+UNITS: dict[str, dict[str, tuple[float, int]]] = {
+    SOC: {"Percent": (1.0, 2)},
+    VOLTAGE: {"V": (1.0, 2)},
+    POWER: {"W": (1.0, 2), "kW": (1000.0, 3)},
+    CURRENT: {"A": (1.0, 2)},
+    ENERGY: {"Wh": (1.0, 2), "kWh": (1000.0, 3)},
+}
+"""The units of each measurand, the default first: how much of the base unit (Percent, V, W, A, Wh) one of them is, and
+how many decimals a sample in it has."""
+
+LINES = ("L1", "L2", "L3")
+LINE_TO_LINE = ("L1-L2", "L2-L3", "L3-L1")
+
+Measurand = tuple[str, str | None]
+"""A measurand that somebody wants reported, and its phase if only that one."""
 
 
 class SampledValueTemplate(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -52,3 +73,110 @@ class Sample(msgspec.Struct, frozen=True):
     phase: str | None = None
     context: str | None = None
     location: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The value as it stands on the wire."""
+        return format_value(self.value)
+
+
+class EntryProblem(NamedTuple):
+    """What is wrong with a template entry: its JSON member, the fault, and the mend."""
+
+    member: str
+    message: str
+    suggestion: str
+
+
+class MeasurandList(NamedTuple):
+    """A list of measurands as a configuration key holds it: what the meter delivers, and the elements it does not."""
+
+    wanted: tuple[Measurand, ...]
+    unsupported: tuple[str, ...]
+
+
+def parse_measurands(text: str | None, *, phases: int = 3) -> MeasurandList:
+    """Read a comma-separated list of measurands, each optionally with ``.phase`` behind it (OCPP 1.6 §9.1.18).
+
+    Names are compared exactly; blanks around them and empty elements are ignored. An element is unsupported if the
+    meter does not deliver the measurand, not by phase, or if a station of ``phases`` phases (0: direct current) has
+    no such phase. A meter that is asked for nothing reports the energy register.
+    """
+    wanted: dict[Measurand, None] = {}
+    unsupported = []
+    for element in (part.strip() for part in (text or "").split(",")):
+        if not element:
+            continue
+        measurand = _parse_measurand(element, phases)
+        if measurand is None:
+            unsupported.append(element)
+        else:
+            wanted[measurand] = None
+    return MeasurandList(tuple(wanted), tuple(unsupported))
+
+
+def _parse_measurand(element: str, phases: int) -> Measurand | None:
+    if element in MEASURANDS:
+        return element, None
+    name, _, phase = element.rpartition(".")
+    if name not in (VOLTAGE, POWER, CURRENT):
+        return None
+    line = bare_phase(phase)
+    known = line in LINES[:phases] or (name == VOLTAGE and phases == 3 and phase in LINE_TO_LINE)
+    return (name, phase) if known else None
+
+
+def bare_phase(phase: str) -> str:
+    """The line of a phase that is measured against neutral: ``L1`` for ``L1-N``; other phases as they are."""
+    return phase.removesuffix("-N")
+
+
+def format_value(value: float) -> str:
+    """The shortest decimal text of a finite number: no exponent, no zeros behind the last digit (``230``, ``0.01``)."""
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a measured value")
+    text = format(Decimal(repr(float(value))), "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def read_number(value: Any) -> float | None:
+    """The finite number that a template gives as a number or as text; None if it is neither."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def entry_problems(entry: SampledValueTemplate) -> list[EntryProblem]:
+    """Everything about an entry that the meter cannot follow; it then falls back to the default of that member."""
+    problems = []
+    units = UNITS.get(entry.measurand)
+    if units is None:
+        message = f"the meter does not deliver {entry.measurand!r}, the entry does nothing"
+        problems.append(EntryProblem("measurand", message, f"use one of {', '.join(MEASURANDS)}"))
+    elif entry.unit is not None and entry.unit not in units:
+        message = f"{entry.unit!r} is no unit of {entry.measurand}"
+        problems.append(EntryProblem("unit", message, f"write {' or '.join(units)}"))
+    for member, value in (("value", entry.value), ("minimumValue", entry.minimum_value)):
+        if value is None or value == "":
+            continue
+        number = read_number(value)
+        if number is None:
+            problems.append(
+                EntryProblem(member, f"expected a number, got {value!r}", "write a number, for example 230")
+            )
+        elif number < 0:
+            problems.append(EntryProblem(member, f"a meter reads no negative value, got {value}", "write 0 or more"))
+        elif entry.measurand == SOC and number > 100:
+            problems.append(EntryProblem(member, f"a state of charge is at most 100, got {value}", "write 0 to 100"))
+    if entry.fluctuation_percent is not None:
+        fluctuation = read_number(entry.fluctuation_percent)
+        if fluctuation is None or not 0 <= fluctuation <= 100:
+            message = f"expected a percentage from 0 to 100, got {entry.fluctuation_percent!r}"
+            problems.append(EntryProblem("fluctuationPercent", message, "write a number from 0 to 100"))
+    return problems

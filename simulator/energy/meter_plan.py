@@ -1,0 +1,277 @@
+"""How a connector is metered: its template entries compiled once, shared by all stations of a template.
+
+The compiled form answers two questions: from what each value is drawn (:class:`Gauge`, in base units: Percent, V, W,
+A, Wh), and which samples are reported in which order (:class:`Channel`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from simulator.energy.electrical import Circuit
+from simulator.energy.meter_values import (
+    CURRENT,
+    DEFAULT_FLUCTUATION_PERCENT,
+    ENERGY,
+    LINE_TO_LINE,
+    LINES,
+    POWER,
+    SOC,
+    UNITS,
+    VOLTAGE,
+    Measurand,
+    Sample,
+    SampledValueTemplate,
+    bare_phase,
+    read_number,
+)
+
+# A key that is changed often would otherwise grow the cache of selections for ever.
+_SELECTIONS_KEPT = 64
+# Relative error of a few floating-point operations: 22.08 kW is not above a limit of 22,080 W.
+_NOISE = 1e-12
+
+
+class MeterSwitches(msgspec.Struct, frozen=True):
+    """The switches of a station template that shape its meter values."""
+
+    main_voltage: bool = True
+    """Report the voltage without phase too, on three phases (``mainVoltageMeterValues``)."""
+    line_to_line_voltage: bool = True
+    """Report the voltages between phases (``phaseLineToLineVoltageMeterValues``)."""
+    limit_custom_values: bool = True
+    """Hold values of a template within what the connector can deliver (``customValueLimitationMeterValues``)."""
+    per_transaction: bool = True
+    """Report the energy since the start of the transaction, not of the meter's life (``meteringPerTransaction``)."""
+
+
+class Gauge(NamedTuple):
+    """One template entry, read: numbers are in base units."""
+
+    unit: str
+    scale: float
+    """How much of the base unit one ``unit`` is."""
+    decimals: int
+    base: float | None
+    """The value around which to fluctuate; None: simulated."""
+    minimum: float
+    spread: float
+    """The fluctuation as a fraction, 0 to 1."""
+    phase: str | None
+    context: str | None
+    location: str | None
+
+    def settle(self, value: float, limit: float = math.inf) -> float:
+        """``value`` in the resolution of the meter, in base units, between 0 and ``limit``."""
+        power_of_ten = 10.0**self.decimals
+        settled = round_half_up(max(0.0, value) / self.scale, self.decimals)
+        if settled * self.scale > limit * (1 + _NOISE):
+            settled = math.floor(max(0.0, limit) / self.scale * power_of_ten) / power_of_ten
+        return settled * self.scale
+
+
+class Channel(NamedTuple):
+    """One sample that a meter can report."""
+
+    measurand: str
+    phase: str | None
+    slot: int
+    """Where the value stands among the drawn values of the measurand."""
+    gauge: Gauge
+
+    def sample(self, value: float, context: str | None) -> Sample:
+        """The sample of ``value``, which is in the base unit."""
+        gauge = self.gauge
+        return Sample(
+            measurand=self.measurand,
+            value=round_half_up(value / gauge.scale, gauge.decimals),
+            unit=gauge.unit,
+            phase=self.phase,
+            context=gauge.context if context is None else context,
+            location=gauge.location,
+        )
+
+
+def round_half_up(value: float, decimals: int) -> float:
+    """``value`` with at most ``decimals`` decimals, halves towards positive infinity."""
+    power_of_ten = 10.0**decimals
+    return math.floor(value * power_of_ten + 0.5) / power_of_ten
+
+
+class MeterPlan:
+    """The compiled template entries of one connector; immutable, made by :func:`meter_plan`."""
+
+    __slots__ = (
+        "_channels",
+        "_selections",
+        "circuit",
+        "current",
+        "current_lines",
+        "energy",
+        "energy_channel",
+        "line_to_line",
+        "lines",
+        "phases_per_line",
+        "power",
+        "power_lines",
+        "soc",
+        "switches",
+        "voltage",
+        "voltage_lines",
+    )
+
+    def __init__(self, entries: tuple[SampledValueTemplate, ...], circuit: Circuit, switches: MeterSwitches) -> None:
+        self.circuit = circuit
+        self.switches = switches
+        # Values are drawn by line only on three phases; otherwise one line stands for all conductors.
+        self.lines = 3 if circuit.phases == 3 else 1
+        self.phases_per_line = circuit.conductors // self.lines
+        finder = _Finder(entries, self.lines)
+        self.soc = finder.main(SOC) if circuit.direct or finder.has(SOC) else None
+        self.voltage, self.voltage_lines = finder.main(VOLTAGE), finder.by_line(VOLTAGE)
+        self.line_to_line = tuple(finder.at(VOLTAGE, phase) for phase in LINE_TO_LINE) if self.lines == 3 else ()
+        self.power, self.power_lines = finder.main(POWER), finder.by_line(POWER)
+        self.current, self.current_lines = finder.main(CURRENT), finder.by_line(CURRENT)
+        self.energy = finder.energy()
+        self.energy_channel = Channel(ENERGY, self.energy.phase, 0, self.energy)
+        self._channels = tuple(self._all_channels())
+        self._selections: dict[tuple[Measurand, ...], tuple[Channel, ...]] = {}
+
+    def select(self, measurands: Iterable[Measurand]) -> tuple[Channel, ...]:
+        """The channels that report ``measurands``, in the order of the meter; the energy register if there are none.
+
+        A measurand without phase stands for the whole and, on three phases, each phase of it as the switches of the
+        station have it; one with a phase for that phase alone, under the name by which it was asked for.
+        """
+        wanted = tuple(measurands)
+        selection = self._selections.get(wanted)
+        if selection is None:
+            selection = tuple(self._select(frozenset(wanted))) or (self.energy_channel,)
+            if len(self._selections) >= _SELECTIONS_KEPT:
+                self._selections.clear()
+            self._selections[wanted] = selection
+        return selection
+
+    def _select(self, wanted: frozenset[Measurand]) -> Iterable[Channel]:
+        for usual, channel in self._channels:
+            if usual and (channel.measurand, None) in wanted:
+                yield channel
+                continue
+            for phase in self._names(channel):
+                if (channel.measurand, phase) in wanted:
+                    yield channel._replace(phase=phase)
+                    break
+
+    def _names(self, channel: Channel) -> tuple[str, ...]:
+        """The phases by which a channel can be asked for."""
+        if channel.measurand not in (VOLTAGE, POWER, CURRENT) or self.circuit.direct:
+            return ()
+        if self.lines == 1:
+            return "L1-N", "L1"
+        if channel.slot == 0:
+            return ()
+        if channel.slot > len(LINES):
+            return (LINE_TO_LINE[channel.slot - 4],)
+        line = LINES[channel.slot - 1]
+        return f"{line}-N", line
+
+    def _all_channels(self) -> Iterable[tuple[bool, Channel]]:
+        """Every channel in the order of the meter, and whether asking for the measurand without phase includes it."""
+        if self.soc is not None:
+            yield True, Channel(SOC, self.soc.phase, 0, self.soc)
+        yield self.lines == 1 or self.switches.main_voltage, Channel(VOLTAGE, self.voltage.phase, 0, self.voltage)
+        for index, (line, gauge) in enumerate(zip(LINES, self.voltage_lines, strict=False)):
+            yield True, _line_channel(VOLTAGE, f"{line}-N", index + 1, gauge, self.voltage)
+            between = _line_channel(VOLTAGE, LINE_TO_LINE[index], index + 4, self.line_to_line[index], self.voltage)
+            yield self.switches.line_to_line_voltage, between
+        yield True, Channel(POWER, self.power.phase, 0, self.power)
+        for index, (line, gauge) in enumerate(zip(LINES, self.power_lines, strict=False)):
+            yield True, _line_channel(POWER, f"{line}-N", index + 1, gauge, self.power)
+        yield True, Channel(CURRENT, self.current.phase, 0, self.current)
+        for index, (line, gauge) in enumerate(zip(LINES, self.current_lines, strict=False)):
+            yield True, _line_channel(CURRENT, line, index + 1, gauge, self.current)
+        yield True, self.energy_channel
+
+
+@lru_cache(maxsize=1024)
+def meter_plan(
+    entries: tuple[SampledValueTemplate, ...], circuit: Circuit, switches: MeterSwitches | None = None
+) -> MeterPlan:
+    """The plan of a connector with these template entries; the same object for the same arguments.
+
+    Of several entries for one measurand and phase the first counts. A measurand without an entry is metered in its
+    default unit; the state of charge then only on direct current: a station does not learn it on alternating current.
+    """
+    return MeterPlan(entries, circuit, MeterSwitches() if switches is None else switches)
+
+
+def _line_channel(measurand: str, phase: str, index: int, gauge: Gauge | None, main: Gauge) -> Channel:
+    """The channel of one phase, described by its own entry if it has one, else by that of the whole."""
+    if gauge is None:
+        return Channel(measurand, phase, index, main)
+    return Channel(measurand, gauge.phase or phase, index, gauge)
+
+
+class _Finder:
+    """Looks entries up by measurand and phase."""
+
+    def __init__(self, entries: tuple[SampledValueTemplate, ...], lines: int) -> None:
+        self._entries = entries
+        self._lines = lines
+
+    def has(self, measurand: str) -> bool:
+        return any(entry.measurand == measurand for entry in self._entries)
+
+    def at(self, measurand: str, phase: str | None) -> Gauge | None:
+        for entry in self._entries:
+            own = entry.phase and bare_phase(entry.phase)
+            if entry.measurand == measurand and (own or None) == phase:
+                return _read(entry)
+        return None
+
+    def main(self, measurand: str) -> Gauge:
+        gauge = self.at(measurand, None)
+        if gauge is None and self._lines == 1:
+            gauge = self.at(measurand, "L1")
+        if gauge is not None:
+            return gauge
+        # Nothing describes the whole: take what does not concern a value from an entry of one of its phases.
+        first = next((entry for entry in self._entries if entry.measurand == measurand), None)
+        if first is None:
+            return _read(SampledValueTemplate(measurand))
+        return _read(SampledValueTemplate(measurand, first.unit, None, first.context, first.location))
+
+    def by_line(self, measurand: str) -> tuple[Gauge | None, ...]:
+        return tuple(self.at(measurand, line) for line in LINES) if self._lines == 3 else ()
+
+    def energy(self) -> Gauge:
+        for entry in self._entries:
+            if entry.measurand == ENERGY:
+                return _read(entry)
+        return _read(SampledValueTemplate())
+
+
+def _read(entry: SampledValueTemplate) -> Gauge:
+    units = UNITS[entry.measurand]
+    unit = entry.unit if entry.unit in units else next(iter(units))
+    scale, decimals = units[unit]
+    base = read_number(entry.value)
+    fluctuation = read_number(entry.fluctuation_percent)
+    if fluctuation is None:
+        fluctuation = DEFAULT_FLUCTUATION_PERCENT
+    return Gauge(
+        unit=unit,
+        scale=scale,
+        decimals=decimals,
+        base=base * scale if base and base > 0 else None,
+        minimum=max(0.0, read_number(entry.minimum_value) or 0.0) * scale,
+        spread=min(max(fluctuation, 0.0), 100.0) / 100,
+        phase=entry.phase or None,
+        context=entry.context or None,
+        location=entry.location or ("EV" if entry.measurand == SOC else None),
+    )
