@@ -43,16 +43,16 @@ def doc(
     le: float | None = None,
     gt: float | None = None,
     max_length: int | None = None,
-    pattern: str | None = None,
 ) -> Meta:
     """Describe a key, for use inside ``Annotated``.
 
-    ``acts``: False for a key that is accepted and does nothing yet. ``required``: the file must have it. ``schema``: what
-    the file may hold, where that is wider than the field's type (one string for a list, a number for a string).
-    The bounds are JSON Schema's.
+    ``acts``: False for a key that is accepted and does nothing yet. ``required``: the file must have it. ``schema``:
+    what the file may hold, where that is wider than the field's type (one string for a list, a number for a string).
+    The bounds hold for the file, not for a model built in code.
     """
-    extra: dict[str, Any] = {"acts": acts, "required": required, "schema": schema}
-    return Meta(description=text, extra=extra, ge=ge, le=le, gt=gt, max_length=max_length, pattern=pattern)
+    named = {"minimum": ge, "maximum": le, "exclusiveMinimum": gt, "maxLength": max_length}
+    bounds = {name: bound for name, bound in named.items() if bound is not None}
+    return Meta(description=text, extra={"acts": acts, "required": required, "schema": schema, "bounds": bounds})
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -64,6 +64,7 @@ class Key(msgspec.Struct, frozen=True):
     acts: bool
     required: bool
     schema: Schema | None
+    bounds: Schema
     default: Any
     type: Any
 
@@ -72,9 +73,8 @@ def keys_of(model: type[msgspec.Struct]) -> list[Key]:
     """The documented keys of ``model`` in their order."""
     keys = []
     for field in msgspec.structs.fields(model):
-        metas = [arg for arg in get_args(field.type) if isinstance(arg, Meta)]
-        described = next((meta for meta in metas if meta.extra is not None), Meta())
-        extra = described.extra or {}
+        metas = [argument for argument in get_args(field.type) if isinstance(argument, Meta)]
+        extra = next((meta.extra for meta in metas if meta.extra is not None), {})
         default = field.default
         if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
@@ -86,6 +86,7 @@ def keys_of(model: type[msgspec.Struct]) -> list[Key]:
                 acts=extra.get("acts", True),
                 required=extra.get("required", False),
                 schema=extra.get("schema"),
+                bounds=extra.get("bounds", {}),
                 default=None if default is msgspec.NODEFAULT else default,
                 type=field.type,
             )
@@ -97,8 +98,4 @@ def section_of(annotation: Any) -> type[msgspec.Struct] | None:
     """The model inside an annotation (``X``, ``X | None``, ``tuple[X, ...]``, ``dict[int, X]``), if there is one."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return annotation if issubclass(annotation, msgspec.Struct) else None
-    for argument in get_args(annotation):
-        found = section_of(argument)
-        if found is not None:
-            return found
-    return None
+    return next((found for argument in get_args(annotation) if (found := section_of(argument))), None)

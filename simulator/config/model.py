@@ -19,8 +19,15 @@ DEFAULT_PERFORMANCE_URI = "file:///performanceRecords.json"
 
 Distribution = Literal["round-robin", "random", "charging-station-affinity"]
 LogLevel = Literal["emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"]
-MaxFiles = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+d?$"}]}
-MaxSize = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+[kmgKMG]?$"}]}
+MaxFiles = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+d?$", "examples": ["14d"]}]
+}
+MaxSize = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": "^[0-9]+[kmgKMG]?$", "examples": ["20m"]},
+    ]
+}
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -86,7 +93,7 @@ class UiServerOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class UiAuthentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who may use the UI server. Its ``repr`` shows no password."""
+    """Who may use the UI server."""
 
     enabled: Annotated[bool, doc("Ask for a user name and a password", acts=False)] = False
     type: Annotated[
@@ -96,6 +103,7 @@ class UiAuthentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     username: Annotated[str, doc("User name, without a colon", acts=False)] = ""
     password: Annotated[str, doc("Password", acts=False)] = ""
 
+    # Shows no password: structs end up in logs.
     def __repr__(self) -> str:
         return f"UiAuthentication(enabled={self.enabled}, type={self.type!r}, username={self.username!r})"
 
@@ -131,7 +139,7 @@ class UiSecurityHeaders(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     """HTTP headers of the UI server."""
 
     strict_transport_security: Annotated[
-        str | Literal[False],
+        str | bool,
         doc(
             "Value of Strict-Transport-Security, or false",
             acts=False,
@@ -185,7 +193,7 @@ class StationTemplateEntry(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The ``log`` section: another spelling of the ``log…`` keys, over which it wins."""
+    """Another spelling of the `log…` keys, over which it wins."""
 
     enabled: Annotated[bool | None, doc("Same as `logEnabled`")] = None
     file: Annotated[str | None, doc("Same as `logFile`")] = None

@@ -1,4 +1,4 @@
-"""``wsOptions`` of a template: how a station opens its WebSocket. The names are those of Node's ``ws``, ``http`` and ``tls``."""
+"""``wsOptions`` of a template: how a station opens its WebSocket, named as in Node's ``ws``, ``http`` and ``tls``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class WebSocketOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Options of the WebSocket client of a station. Hashable; its ``repr`` shows no secret."""
+    """Options of the WebSocket client of a station, named as in Node's `ws`, `http` and `tls`."""
 
     headers: Annotated[
         dict[str, str],
@@ -51,10 +51,12 @@ class WebSocketOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     ] = None
     ciphers: Annotated[str | None, doc("TLS cipher suites, as OpenSSL writes them")] = None
 
+    # The options are the key of the cache of TLS contexts.
     def __hash__(self) -> int:
         values = {**msgspec.structs.asdict(self), "headers": tuple(sorted(self.headers.items()))}
         return hash(tuple(values.values()))
 
+    # Shows no secret: structs end up in logs.
     def __repr__(self) -> str:
         hidden = {"headers", "auth", "key", "pfx", "passphrase"}
         shown = (f"{name}={value!r}" for name, value in msgspec.structs.asdict(self).items() if name not in hidden)
