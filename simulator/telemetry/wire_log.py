@@ -1,0 +1,162 @@
+"""The last frames on the wire of all stations, within a budget of memory.
+
+Kept as they came and redacted when they are read: keeping must cost next to nothing at tens of thousands of frames a
+second, and hardly any frame is ever looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+
+from simulator.events import EventBus, FrameReceived, FrameSent
+
+from .redaction import redact_frame
+
+#: Bytes that a wire log may hold unless told otherwise.
+DEFAULT_BUDGET = 16 * 1024 * 1024
+# An entry beside its text, measured: the struct, its time and its number, its slot in the deque.
+_ENTRY_BYTES = 152
+
+Direction = Literal["sent", "received"]
+Kind = Literal["call", "result", "error", "other"]
+
+_HEAD = re.compile(r'\s*\[\s*([234])\s*,\s*"((?:[^"\\]|\\.)*)"\s*(?:,\s*"((?:[^"\\]|\\.)*)")?')
+_KINDS: dict[str, Kind] = {"2": "call", "3": "result", "4": "error"}
+
+
+class WireFrame(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One frame for a reader. ``direction`` is the station's view; secrets in ``text`` are masked."""
+
+    sequence: int
+    """Number of the frame in this wire log, from 1: tells a follower where to go on."""
+    time: float
+    """POSIX seconds."""
+    hash_id: str
+    station_id: str
+    direction: Direction
+    kind: Kind
+    text: str
+    message_id: str | None = None
+    action: str | None = None
+    """The action of a CALL, and that of the CALL that a result or an error answers while that one is still kept."""
+
+
+class _Entry(msgspec.Struct, gc=False):
+    sequence: int
+    time: float
+    hash_id: str
+    station_id: str
+    direction: Direction
+    text: str
+
+
+class WireLog:
+    """A ring of frames: appending is O(1), and the oldest go when the budget is spent.
+
+    :param bus: where the frames come from; stations publish frames only while somebody reads them.
+    :param budget: bytes of memory that the frames may take.
+    :param now: POSIX seconds.
+    """
+
+    def __init__(self, bus: EventBus, *, budget: int = DEFAULT_BUDGET, now: Callable[[], float] = time.time) -> None:
+        self.budget = budget
+        self.size = 0
+        """Bytes that the kept frames take."""
+        self.sequence = 0
+        """Number of the last frame."""
+        self._longest = max(1024, budget // 64)
+        self._now = now
+        self._entries: deque[_Entry] = deque()
+        self._unsubscribe = [bus.subscribe(FrameSent, self._on_sent), bus.subscribe(FrameReceived, self._on_received)]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def close(self) -> None:
+        """Keep no more frames; those kept stay readable."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        self._unsubscribe = []
+
+    def clear(self) -> None:
+        """Forget all frames."""
+        self._entries.clear()
+        self.size = 0
+
+    def read(
+        self, hash_id: str | None = None, *, action: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[WireFrame]:
+        """The newest ``limit`` frames, oldest of them first.
+
+        :param hash_id: only those of one station. Reading all stations looks at every frame kept (about 1 µs each).
+        :param action: only the CALLs of that action (in any case) and their answers.
+        :param after: only frames numbered above it.
+        """
+        found: deque[tuple[_Entry, Kind, str | None, str | None]] = deque(maxlen=max(0, limit))
+        wanted = None if action is None else action.lower()
+        for entry, kind, message_id, of in self._followed(hash_id):
+            if entry.sequence > after and (wanted is None or (of is not None and of.lower() == wanted)):
+                found.append((entry, kind, message_id, of))
+        return [_shown(*frame) for frame in found]
+
+    # -- keeping -------------------------------------------------------------------------------------------------------
+
+    def _on_sent(self, event: FrameSent) -> None:
+        self._keep(event.hash_id, event.station_id, "sent", event.text)
+
+    def _on_received(self, event: FrameReceived) -> None:
+        self._keep(event.hash_id, event.station_id, "received", event.text)
+
+    def _keep(self, hash_id: str, station_id: str, direction: Direction, text: str) -> None:
+        if len(text) > self._longest:
+            # One frame must not push out the story of all stations.
+            text = f"{text[: self._longest]}… ({len(text) - self._longest} more characters)"
+        self.sequence += 1
+        self._entries.append(_Entry(self.sequence, self._now(), hash_id, station_id, direction, text))
+        self.size += _ENTRY_BYTES + sys.getsizeof(text)
+        while self.size > self.budget and self._entries:
+            self.size -= _ENTRY_BYTES + sys.getsizeof(self._entries.popleft().text)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _followed(self, hash_id: str | None) -> Iterator[tuple[_Entry, Kind, str | None, str | None]]:
+        """Entries, oldest first, with kind, message id and the action that they are about."""
+        asked: dict[tuple[str, Direction, str], str] = {}
+        for entry in self._entries:
+            if hash_id is not None and entry.hash_id != hash_id:
+                continue
+            head = _HEAD.match(entry.text)
+            if head is None:
+                yield entry, "other", None, None
+                continue
+            kind, message_id, action = _KINDS[head[1]], head[2], None
+            if kind == "call":
+                action = head[3]
+                if action is not None:
+                    asked[entry.hash_id, entry.direction, message_id] = action
+            else:
+                # Each side numbers its own CALLs, so an answer belongs to a CALL that went the other way.
+                asker: Direction = "received" if entry.direction == "sent" else "sent"
+                action = asked.get((entry.hash_id, asker, message_id))
+            yield entry, kind, message_id, action
+
+
+def _shown(entry: _Entry, kind: Kind, message_id: str | None, action: str | None) -> WireFrame:
+    return WireFrame(
+        sequence=entry.sequence,
+        time=entry.time,
+        hash_id=entry.hash_id,
+        station_id=entry.station_id,
+        direction=entry.direction,
+        kind=kind,
+        text=redact_frame(entry.text),
+        message_id=message_id,
+        action=action,
+    )
