@@ -1,0 +1,295 @@
+"""Stations' connections to their central systems: WebSocket over TCP or TLS, opened under one deadline."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+import trio
+import wsproto.events as ws
+from wsproto.extensions import PerMessageDeflate
+
+from simulator import __version__
+from simulator.config.ws_options import WebSocketOptions
+from simulator.transport.connection import (
+    PROTOCOL_ERROR,
+    Connection,
+    HandshakeRejected,
+    Limits,
+    OpenFailed,
+    OpenTimeout,
+    SubprotocolRefused,
+    TlsFailed,
+    status_line,
+)
+from simulator.transport.link import Link, Refusal
+from simulator.transport.tap import describe
+from simulator.transport.tls import TlsContexts
+
+USER_AGENT = f"ocpp-fleet-simulator/{__version__}"
+
+# Headers that the opening handshake makes itself; as in Node's ws, those of the user do not override them.
+_OWN_HEADERS = frozenset({"connection", "upgrade", "host"})
+# How long the body of a refusal may lag behind its status before we do without it.
+_REFUSAL_BODY_WITHIN = 0.5
+
+OpenStream = Callable[[str, int], Awaitable[trio.abc.Stream]]
+
+
+class Target:
+    """Where a URL leads."""
+
+    __slots__ = ("credentials", "host", "host_header", "port", "resource", "secure", "shown")
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = urlsplit(url.strip())
+            port = parts.port
+        except ValueError as error:
+            raise OpenFailed("url", f"{url}: not a URL: {error}") from None
+        if parts.scheme not in ("ws", "wss"):
+            raise OpenFailed("url", f"{url}: the URL of a central system starts with ws:// or wss://")
+        if not parts.hostname:
+            raise OpenFailed("url", f"{url}: the URL names no host")
+        self.secure = parts.scheme == "wss"
+        self.host: str = parts.hostname
+        self.port: int = port if port is not None else (443 if self.secure else 80)
+        self.host_header = f"[{self.host}]" if ":" in self.host else self.host
+        if port is not None and port != (443 if self.secure else 80):
+            self.host_header += f":{port}"
+        # What is percent-encoded stays; what may not stand in a request line is encoded.
+        self.resource = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+        #: For messages: neither credentials nor query.
+        self.shown = f"{parts.scheme}://{self.host_header}{self.resource}"
+        if parts.query:
+            self.resource += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
+        self.credentials = _userinfo(parts)
+
+    def authority(self) -> str:
+        """Host and port, for messages."""
+        return f"{self.host_header}" if ":" in self.host_header else f"{self.host_header}:{self.port}"
+
+
+def _userinfo(parts: SplitResult) -> tuple[str, str] | None:
+    if parts.username is None and parts.password is None:
+        return None
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+class Dialer:
+    """Opens connections. One per process, shared by all stations: it caches TLS contexts, which are expensive.
+
+    :param open_stream: replaces TCP, given host and port; for tests over memory streams.
+    :param limits: bounds of every connection.
+    """
+
+    def __init__(self, *, open_stream: OpenStream | None = None, limits: Limits | None = None) -> None:
+        self._open_stream = open_stream
+        self._limits = limits or Limits()
+        self._tls = TlsContexts()
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        url: str,
+        *,
+        subprotocols: Sequence[str],
+        options: WebSocketOptions,
+        basic_auth: tuple[str, str | bytes] | None = None,
+        open_timeout: float = 30.0,
+    ) -> AsyncIterator[Connection]:
+        """Open a connection for the time of an ``async with``.
+
+        Leaving closes with 1000 within ``Limits.close_timeout``, also on cancel and on an exception, which comes out
+        as it was raised. Nothing is ever raised into the body except by the connection's own methods.
+
+        :param url: complete, ``ws://`` or ``wss://``; user and password in it are used as Basic credentials if
+            neither ``basic_auth`` nor an Authorization header nor ``auth`` is in the options.
+        :param subprotocols: in order of preference. The peer must choose one of them unless there are none.
+        :param basic_auth: user and password of HTTP Basic authentication, sent unasked. A password of bytes is sent
+            as it is (OCPP-J 1.6 §6.2).
+        :param open_timeout: wall seconds for everything: name, TCP, TLS, upgrade. A shorter
+            ``options.handshake_timeout`` wins.
+        :raises OpenFailed: one of its kinds, when no connection comes about.
+        """
+        target = Target(url)
+        request = _request(target, subprotocols, options, basic_auth)
+        if options.handshake_timeout is not None:
+            open_timeout = min(open_timeout, options.handshake_timeout / 1000)
+        deadline = trio.current_time() + open_timeout
+        stream = await self._connect(target, options, deadline, open_timeout)
+        failure: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                link = Link(stream, nursery, request=request, limits=self._limits, max_payload=options.max_payload)
+                try:
+                    await _upgrade(link, target, subprotocols, deadline, open_timeout)
+                    yield link
+                except BaseException as error:
+                    # Raised again below, outside the nursery, which would wrap it in a group.
+                    failure = error
+                finally:
+                    await link.finish()
+        except BaseExceptionGroup as group:
+            # The link's tasks raise nothing. What gets here interrupts the process wherever it is: KeyboardInterrupt.
+            raise _first_leaf(group) from None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure
+
+    async def _connect(
+        self, target: Target, options: WebSocketOptions, deadline: float, open_timeout: float
+    ) -> trio.abc.Stream:
+        context = self._tls.get(options) if target.secure else None
+        stage, missed = "connect", "no TCP connection"
+        with trio.CancelScope(deadline=deadline):
+            stream = await self._dial(target, options)
+            if context is None:
+                return stream
+            stage, missed = "tls", "the TLS handshake did not finish"
+            return await _secure(stream, context, target, options)
+        raise OpenTimeout(stage, f"{target.shown}: {missed} within {open_timeout:g} s")
+
+    async def _dial(self, target: Target, options: WebSocketOptions) -> trio.abc.Stream:
+        try:
+            if self._open_stream is not None:
+                return await self._open_stream(target.host, target.port)
+            if not options.family:
+                return await trio.open_tcp_stream(target.host, target.port, local_address=options.local_address)
+            return await _dial_family(target, options)
+        except (socket.gaierror, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, socket.gaierror) else str(error)
+            raise OpenFailed("resolve", f"{target.shown}: cannot resolve {target.host}: {reason}") from error
+        except (OSError, ValueError) as error:
+            raise OpenFailed("connect", f"{target.shown}: cannot connect: {_connect_fault(error)}") from error
+
+
+async def _dial_family(target: Target, options: WebSocketOptions) -> trio.abc.Stream:
+    """Connect with one IP version; addresses are tried in the resolver's order."""
+    family = socket.AF_INET if options.family == 4 else socket.AF_INET6
+    found = await trio.socket.getaddrinfo(target.host, target.port, family, socket.SOCK_STREAM)
+    failed: OSError | None = None
+    for *_, address in found:
+        try:
+            return await trio.open_tcp_stream(str(address[0]), target.port, local_address=options.local_address)
+        except OSError as error:
+            failed = failed or error
+    raise failed or OSError(f"{target.host} has no IPv{options.family} address")
+
+
+async def _secure(
+    stream: trio.abc.Stream, context: ssl.SSLContext, target: Target, options: WebSocketOptions
+) -> trio.abc.Stream:
+    """TLS handshake; on failure and on cancel the TCP connection is closed."""
+    secured = trio.SSLStream(stream, context, server_hostname=options.servername or target.host, https_compatible=True)
+    try:
+        await secured.do_handshake()
+    except BaseException as error:
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(stream)
+        if isinstance(error, trio.BrokenResourceError | ssl.CertificateError | ValueError):
+            raise TlsFailed(f"{target.shown}: TLS handshake failed: {describe(error)}") from error
+        raise
+    return secured
+
+
+def _connect_fault(error: OSError | ValueError) -> str:
+    """The distinct reasons why no address of a host could be connected to."""
+    cause = error.__cause__
+    errors = cause.exceptions if isinstance(cause, BaseExceptionGroup) else (error,)
+    reasons = [
+        os.strerror(each.errno).lower() if isinstance(each, OSError) and each.errno else str(each) for each in errors
+    ]
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _request(
+    target: Target,
+    subprotocols: Sequence[str],
+    options: WebSocketOptions,
+    basic_auth: tuple[str, str | bytes] | None,
+) -> ws.Request:
+    headers = {"user-agent": ("User-Agent", USER_AGENT)}
+    host = target.host_header
+    if options.origin is not None:
+        headers["origin"] = ("Origin", options.origin)
+    for name, value in options.headers.items():
+        if name.lower() == "host":
+            host = value
+        elif name.lower() not in _OWN_HEADERS and not name.lower().startswith("sec-websocket-"):
+            headers[name.lower()] = (name, value)
+    credentials: tuple[str, str | bytes] | None = basic_auth
+    if credentials is None and "authorization" not in headers:
+        if options.auth is not None:
+            user, _, password = options.auth.partition(":")
+            credentials = (user, password)
+        else:
+            credentials = target.credentials
+    if credentials is not None:
+        headers["authorization"] = ("Authorization", _basic(*credentials))
+    return ws.Request(
+        host=host,
+        target=target.resource,
+        subprotocols=list(subprotocols),
+        extensions=[PerMessageDeflate()] if options.per_message_deflate else [],
+        extra_headers=[(name.encode("latin-1", "replace"), value.encode()) for name, value in headers.values()],
+    )
+
+
+def _basic(user: str, password: str | bytes) -> str:
+    secret = password.encode() if isinstance(password, str) else password
+    return "Basic " + base64.b64encode(user.encode() + b":" + secret).decode()
+
+
+async def _upgrade(
+    link: Link, target: Target, subprotocols: Sequence[str], deadline: float, open_timeout: float
+) -> None:
+    """Wait for the result of the opening handshake; anything but success is raised."""
+    with trio.CancelScope(deadline=deadline) as scope:
+        await link.opened.wait()
+    if scope.cancelled_caught:
+        raise OpenTimeout("upgrade", f"{target.shown}: no answer to the WebSocket upgrade within {open_timeout:g} s")
+    if link.established:
+        if subprotocols and not link.subprotocol:
+            link.close_soon(PROTOCOL_ERROR, "no subprotocol")
+            raise SubprotocolRefused(
+                f"{target.shown}: the central system chose none of the subprotocols {', '.join(subprotocols)}"
+            )
+        return
+    if link.refusal is not None:
+        with trio.move_on_after(_REFUSAL_BODY_WITHIN):
+            await link.done.wait()
+        raise _rejected(target, link.refusal)
+    if link.breach.startswith("unrecognized subprotocol"):
+        chosen = link.breach.rpartition(" ")[2]
+        raise SubprotocolRefused(
+            f"{target.shown}: the central system chose the subprotocol {chosen}, which was not offered"
+        )
+    if link.stream.tls_fault:
+        raise TlsFailed(f"{target.shown}: the central system refused the TLS connection: {link.stream.fault}")
+    fault = f"not a WebSocket handshake: {link.breach}" if link.breach else link.stream.fault
+    raise OpenFailed("upgrade", f"{target.shown}: {fault}")
+
+
+def _rejected(target: Target, refusal: Refusal) -> HandshakeRejected:
+    message = f"{target.shown}: the central system answered HTTP {status_line(refusal.status)}"
+    location = next((value for name, value in refusal.headers if name.lower() == b"location"), b"")
+    if 300 <= refusal.status < 400 and location:
+        message += f" (to {location.decode('latin-1')})"
+    first_line = refusal.body.decode("utf-8", "replace").strip().partition("\n")[0].strip()
+    if first_line and first_line.isprintable():
+        message += f": {first_line[:200]}"
+    return HandshakeRejected(message, status=refusal.status, body=refusal.body)
+
+
+def _first_leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
