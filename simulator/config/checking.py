@@ -33,7 +33,8 @@ class Checker:
         """Report what is wrong in ``document``, and take it out: what stays fits the schema but for missing keys."""
         seen: set[Path] = set()
         broken: list[Path] = []
-        for error in sorted(self._validator.iter_errors(document), key=_order):
+        errors: list[Any] = sorted(self._validator.iter_errors(document), key=_order)
+        for error in errors:
             path = tuple(error.absolute_path)
             if error.validator == "additionalProperties":
                 self._unknown_keys(error, path, report)
@@ -66,21 +67,21 @@ class Checker:
         return schema
 
     @staticmethod
-    def _unknown_keys(error: jsonschema.ValidationError, path: Path, report: Report) -> None:
+    def _unknown_keys(error: Any, path: Path, report: Report) -> None:
         known = {name: prop for name, prop in error.schema["properties"].items() if not prop.get("deprecated")}
         for key in error.instance:
             if key not in error.schema["properties"] and not key.startswith(("$", "_", "//")) and key != "comment":
                 report.warning((*path, key), "unknown key, ignored", did_you_mean(key, known))
 
     @staticmethod
-    def _missing_keys(error: jsonschema.ValidationError, path: Path, report: Report) -> None:
+    def _missing_keys(error: Any, path: Path, report: Report) -> None:
         for key in error.validator_value:
             if key not in error.instance and not report.broken((*path, key)):
                 description = error.schema["properties"][key].get("description", "")
                 report.error((*path, key), "is missing", f"add it: {description[:1].lower()}{description[1:]}")
 
     @staticmethod
-    def _wrong_value(error: jsonschema.ValidationError, path: Path, report: Report) -> None:
+    def _wrong_value(error: Any, path: Path, report: Report) -> None:
         if "propertyNames" in error.absolute_schema_path:
             report.error(path, "expected a number as the name", "count connectors and EVSEs 1, 2, 3…; 0 is the station")
             return
@@ -161,7 +162,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _order(error: jsonschema.ValidationError) -> tuple[list[str], list[str]]:
+def _order(error: Any) -> tuple[list[str], list[str]]:
     return [f"{part:09}" if isinstance(part, int) else part for part in error.absolute_path], list(
         map(str, error.absolute_schema_path)
     )

@@ -30,8 +30,16 @@ LOG_SECTION = {
     "maxSize": "logMaxSize",
     "statisticsInterval": "logStatisticsInterval",
 }
-LOG_LEVELS_OF_NPM = {"warn": "warning", "http": "info", "verbose": "debug", "silly": "debug"}
-LOG_FORMATS = ("simple", "json", "cli", "prettyPrint", "logstash", "align", "colorize", "combine", "errors", "label")
+OTHER_LOG_LEVELS = {
+    "warn": "warning",
+    "err": "error",
+    "critical": "crit",
+    "http": "info",
+    "verbose": "info",
+    "silly": "debug",
+}
+LOG_FORMATS = ("simple", "json", "cli", "prettyPrint", "logstash")
+SIZE_UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
 STRATEGIES = {"ROUND_ROBBIN": "ROUND_ROBIN"}
 
 
@@ -86,7 +94,7 @@ def _resolve(document: dict[str, Any], path: FilePath, environ: Mapping[str, str
     config_checker().check(document, report)
     report_idle_keys(SimulatorConfig, document, report)
     given = frozenset(show_path(place) for place in _places(document))
-    _normalise(document)
+    _normalise(document, report)
     config = msgspec.convert(document, SimulatorConfig)
     _check_meaning(config, document, report)
     report.raise_errors()
@@ -139,9 +147,9 @@ def _fold_sections(document: dict[str, Any], report: Report) -> None:
         if isinstance(entry, dict):
             _alias(entry, "numberOfStation", "numberOfStations", ("stationTemplateUrls", position), report)
     if isinstance(level := document.get("logLevel"), str):
-        known = LOG_LEVELS_OF_NPM.get(level.lower(), level.lower())
+        known = OTHER_LOG_LEVELS.get(level.lower(), level.lower())
         document["logLevel"] = known
-        if level.lower() in LOG_LEVELS_OF_NPM:
+        if level.lower() in OTHER_LOG_LEVELS:
             report.warning(("logLevel",), f'"{level}" is taken for "{known}"', f'write "{known}"')
 
 
@@ -256,10 +264,21 @@ def texts(value: Any) -> list[str]:
     return [text for text in ([value] if isinstance(value, str) else value) if text]
 
 
-def _normalise(document: dict[str, Any]) -> None:
+def _normalise(document: dict[str, Any], report: Report) -> None:
     """Turn what a file may hold into what the model holds."""
     if "supervisionUrls" in document:
         document["supervisionUrls"] = texts(document["supervisionUrls"])
+    if isinstance(files := document.get("logMaxFiles"), str):
+        document["logMaxFiles"] = int(files.rstrip("d"))  # one file a day
+    if isinstance(size := document.get("logMaxSize"), str):
+        unit = SIZE_UNITS.get(size[-1].lower(), 1)
+        document["logMaxSize"] = int(size.rstrip("kmgKMG")) * unit
+    if isinstance(name := document.get("logFormat"), str):
+        formats = {known.lower(): known for known in LOG_FORMATS}
+        if name.lower() not in formats:
+            suggestion = did_you_mean(name, LOG_FORMATS) or f"write one of {', '.join(LOG_FORMATS)}"
+            report.warning(("logFormat",), f'unknown format "{name}", taken for simple', suggestion)
+        document["logFormat"] = formats.get(name.lower(), "simple")
     policy = document.get("uiServer", {}).get("accessPolicy", {})
     for name in ("trustedProxies", "allowedHosts", "allowedOrigins"):
         if name in policy:
@@ -273,9 +292,6 @@ def _check_meaning(config: SimulatorConfig, document: dict[str, Any], report: Re
             ("$schemaVersion",), f"newer than the version known here, {SCHEMA_VERSION}", "use a newer simulator"
         )
     report_urls(config.supervision_urls, ("supervisionUrls",), report)
-    if "logFormat" in document and config.log_format not in LOG_FORMATS:
-        suggestion = did_you_mean(config.log_format, LOG_FORMATS) or "write simple or json"
-        report.warning(("logFormat",), f'unknown format "{config.log_format}", taken for simple', suggestion)
     for name in ("logFile", "logErrorFile"):
         if document.get(name) == "":
             report.error((name,), "is empty", "write a file name, or logEnabled: false for no log")

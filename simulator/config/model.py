@@ -20,12 +20,12 @@ DEFAULT_PERFORMANCE_URI = "file:///performanceRecords.json"
 Distribution = Literal["round-robin", "random", "charging-station-affinity"]
 LogLevel = Literal["emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"]
 MaxFiles = {
-    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+d?$", "examples": ["14d"]}]
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,6}d?$", "examples": ["14d"]}]
 }
 MaxSize = {
     "anyOf": [
         {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": "^[0-9]+[kmgKMG]?$", "examples": ["20m"]},
+        {"type": "string", "pattern": "^[0-9]{1,12}[kmgKMG]?$", "examples": ["20m"]},
     ]
 }
 
@@ -225,13 +225,15 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         int, doc("Seconds between two outputs of the statistics in the logs; 0 or less: none")
     ] = 60
     log_console: Annotated[bool, doc("Write logs on the console too")] = False
-    log_format: Annotated[str, doc("Format of the logs: `simple`, `json` or another winston format name")] = "simple"
+    log_format: Annotated[str, doc("Format of the logs: `simple`, `json`, `cli`, `prettyPrint` or `logstash`")] = (
+        "simple"
+    )
     log_rotate: Annotated[bool, doc("Begin a new log file every day")] = True
     log_max_files: Annotated[
-        int | str, doc("Rotated log files to keep; with a `d` at its end: days to keep them", schema=MaxFiles)
+        int, doc("Rotated log files to keep, or `14d` for the files of 14 days; 0: all", schema=MaxFiles)
     ] = 7
     log_max_size: Annotated[
-        int | str | None, doc("Size at which a log file is rotated, in bytes or as `20m`", schema=MaxSize)
+        int | None, doc("Size at which a log file is rotated, in bytes or as `20m`", schema=MaxSize)
     ] = None
     log_level: Annotated[LogLevel, doc("Least severity to log")] = "info"
     log_file: Annotated[str, doc("Log file; a relative path is under `logs` in the data directory")] = "combined.log"

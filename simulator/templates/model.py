@@ -125,7 +125,7 @@ class FirmwareUpgrade(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Template of a charging station. Its ``repr`` shows no secret."""
+    """Template of a charging station."""
 
     schema_version: Annotated[int, doc("Version of the file's format", ge=0)] = msgspec.field(
         default=SCHEMA_VERSION, name="$schemaVersion"
@@ -264,6 +264,7 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         """The OCPP configuration keys that the template sets (``Configuration.configurationKey``)."""
         return self.configuration.configuration_key
 
+    # Shows no secret: structs end up in logs.
     def __repr__(self) -> str:
         return (
             f"StationTemplate({self.charge_point_vendor!r}, {self.charge_point_model!r}, base_name={self.base_name!r})"
