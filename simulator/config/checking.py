@@ -10,7 +10,7 @@ import jsonschema
 import msgspec
 
 from simulator.config.fields import Schema, keys_of, section_of
-from simulator.config.problems import Path, Report, did_you_mean, nearest, show_value
+from simulator.config.problems import Place, Report, did_you_mean, nearest, show_value
 
 _KINDS = {
     "string": "a text",
@@ -31,8 +31,8 @@ class Checker:
 
     def check(self, document: dict[str, Any], report: Report) -> None:
         """Report what is wrong in ``document``, and take it out: what stays fits the schema but for missing keys."""
-        seen: set[Path] = set()
-        broken: list[Path] = []
+        seen: set[Place] = set()
+        broken: list[Place] = []
         errors: list[Any] = sorted(self._validator.iter_errors(document), key=_order)
         for error in errors:
             path = tuple(error.absolute_path)
@@ -51,7 +51,7 @@ class Checker:
         for path in broken:
             take_out(document, path)
 
-    def takes_only_text(self, path: Path) -> bool:
+    def takes_only_text(self, path: Place) -> bool:
         """Whether only a text may stand at ``path``."""
         schema = self._schema
         for part in path:
@@ -67,21 +67,21 @@ class Checker:
         return schema
 
     @staticmethod
-    def _unknown_keys(error: Any, path: Path, report: Report) -> None:
+    def _unknown_keys(error: Any, path: Place, report: Report) -> None:
         known = {name: prop for name, prop in error.schema["properties"].items() if not prop.get("deprecated")}
         for key in error.instance:
             if key not in error.schema["properties"] and not key.startswith(("$", "_", "//")) and key != "comment":
                 report.warning((*path, key), "unknown key, ignored", did_you_mean(key, known))
 
     @staticmethod
-    def _missing_keys(error: Any, path: Path, report: Report) -> None:
+    def _missing_keys(error: Any, path: Place, report: Report) -> None:
         for key in error.validator_value:
             if key not in error.instance and not report.broken((*path, key)):
                 description = error.schema["properties"][key].get("description", "")
                 report.error((*path, key), "is missing", f"add it: {description[:1].lower()}{description[1:]}")
 
     @staticmethod
-    def _wrong_value(error: Any, path: Path, report: Report) -> None:
+    def _wrong_value(error: Any, path: Place, report: Report) -> None:
         if "propertyNames" in error.absolute_schema_path:
             report.error(path, "expected a number as the name", "count connectors and EVSEs 1, 2, 3…; 0 is the station")
             return
@@ -168,7 +168,7 @@ def _order(error: Any) -> tuple[list[str], list[str]]:
     )
 
 
-def take_out(document: Any, path: Path) -> None:
+def take_out(document: Any, path: Place) -> None:
     """Remove what is at ``path``; for an item of a list the whole list, so that no other item changes its place."""
     parents = [document]
     for part in path[:-1]:
@@ -182,7 +182,7 @@ def take_out(document: Any, path: Path) -> None:
             return
 
 
-def idle_keys(model: type[msgspec.Struct], document: dict[str, Any], path: Path = ()) -> Iterator[Path]:
+def idle_keys(model: type[msgspec.Struct], document: dict[str, Any], path: Place = ()) -> Iterator[Place]:
     """Where ``document`` sets a key of ``model`` that does nothing yet, unless it switches off what there is not."""
     for key in keys_of(model):
         if key.name not in document:

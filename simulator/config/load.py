@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from simulator.config.checking import Checker, report_idle_keys
 from simulator.config.model import DEFAULT_PERFORMANCE_URI, SCHEMA_VERSION, SimulatorConfig
-from simulator.config.problems import Path, Problem, Report, did_you_mean, show_path
+from simulator.config.problems import Place, Problem, Report, did_you_mean, show_path
 from simulator.config.reading import parse_json, read_json, tidy
 from simulator.config.schemas import IGNORED_KEYS, LEGACY_KEYS, config_schema
 from simulator.config.urls import url_problem
@@ -50,7 +50,7 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     """
 
     config: SimulatorConfig
-    path: FilePath
+    path: Path
     problems: list[Problem]
     given: frozenset[str] = frozenset()
 
@@ -59,7 +59,7 @@ class LoadedConfig(msgspec.Struct, frozen=True):
         return path in self.given
 
 
-def load_config(path: FilePath, *, overrides: Sequence[str] = (), environ: Mapping[str, str]) -> LoadedConfig:
+def load_config(path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str]) -> LoadedConfig:
     """Read a configuration file.
 
     ``overrides`` are ``path=value`` texts of the command line (``uiServer.options.port=8081``): a value is read as JSON
@@ -75,7 +75,7 @@ def load_config(path: FilePath, *, overrides: Sequence[str] = (), environ: Mappi
     return _resolve(document, path, environ, report)
 
 
-def default_config(path: FilePath, document: Mapping[str, Any], *, environ: Mapping[str, str]) -> LoadedConfig:
+def default_config(path: Path, document: Mapping[str, Any], *, environ: Mapping[str, str]) -> LoadedConfig:
     """A configuration that is in no file; ``path`` stands for it in messages and in the search for templates."""
     report = Report(str(path))
     return _resolve(tidy(dict(document), report), path, environ, report)
@@ -87,7 +87,7 @@ def config_checker() -> Checker:
     return Checker(config_schema())
 
 
-def _resolve(document: dict[str, Any], path: FilePath, environ: Mapping[str, str], report: Report) -> LoadedConfig:
+def _resolve(document: dict[str, Any], path: Path, environ: Mapping[str, str], report: Report) -> LoadedConfig:
     _fold_legacy_keys(document, report)
     _fold_sections(document, report)
     _fold_environment(document, environ, report)
@@ -153,7 +153,7 @@ def _fold_sections(document: dict[str, Any], report: Report) -> None:
             report.warning(("logLevel",), f'"{level}" is taken for "{known}"', f'write "{known}"')
 
 
-def _alias(section: dict[str, Any], alias: str, name: str, path: Path, report: Report) -> None:
+def _alias(section: dict[str, Any], alias: str, name: str, path: Place, report: Report) -> None:
     if alias in section:
         if name in section:
             report.warning((*path, alias), f"another name of {name}, which is set too: ignored", "take one of them out")
@@ -163,7 +163,13 @@ def _alias(section: dict[str, Any], alias: str, name: str, path: Path, report: R
 
 
 def _move(
-    target: dict[str, Any], source: dict[str, Any], name: str, path: Path, new_name: str, new_path: Path, report: Report
+    target: dict[str, Any],
+    source: dict[str, Any],
+    name: str,
+    path: Place,
+    new_name: str,
+    new_path: Place,
+    report: Report,
 ) -> None:
     target[new_name] = source.pop(name)
     report.moved((*path, name), (*new_path, new_name))
@@ -174,7 +180,7 @@ def _fold_environment(document: dict[str, Any], environ: Mapping[str, str], repo
     if "VCAP_APPLICATION" not in environ:
         return
     port = environ.get("PORT", "")
-    place: Path = ("uiServer", "options", "port")
+    place: Place = ("uiServer", "options", "port")
     if not re.fullmatch("[0-9]{1,5}", port):
         report.written_elsewhere(place, "environment")
         report.error(place, f'PORT is "{port}"' if port else "PORT is not set", "set it to the port to listen on")
@@ -204,14 +210,14 @@ def _apply_overrides(document: dict[str, Any], overrides: Sequence[str], report:
             report.written_elsewhere(path, "--set")
 
 
-def _parse_path(name: str) -> Path | None:
+def _parse_path(name: str) -> Place | None:
     if not re.fullmatch(r"[^.\[\]]+(\.[^.\[\]]+|\[[0-9]{1,6}\])*", name):
         return None
     parts = re.findall(r"\[([0-9]+)\]|([^.\[\]]+)", name)
     return tuple(int(position) if position else key for position, key in parts)
 
 
-def _override_value(path: Path, text: str, report: Report) -> Any:
+def _override_value(path: Place, text: str, report: Report) -> Any:
     try:
         value = parse_json(text)
     except (json.JSONDecodeError, RecursionError):
@@ -221,7 +227,7 @@ def _override_value(path: Path, text: str, report: Report) -> Any:
     return tidy(value, report, path)
 
 
-def _put(document: dict[str, Any], path: Path, value: Any, report: Report) -> None:
+def _put(document: dict[str, Any], path: Place, value: Any, report: Report) -> None:
     target: Any = document
     for position, part in enumerate(path):
         last = position == len(path) - 1
@@ -248,7 +254,7 @@ def _put(document: dict[str, Any], path: Path, value: Any, report: Report) -> No
 # -- meaning -----------------------------------------------------------------------------------------------------------
 
 
-def _places(value: Any, path: Path = ()) -> list[Path]:
+def _places(value: Any, path: Place = ()) -> list[Place]:
     places = [path] if path else []
     if isinstance(value, dict):
         for key, member in value.items():
@@ -304,7 +310,7 @@ def _check_meaning(config: SimulatorConfig, document: dict[str, Any], report: Re
         )
     _check_authentication(config, report)
     _check_storage(config, report)
-    fleet: Path = ("stationTemplateUrls",)
+    fleet: Place = ("stationTemplateUrls",)
     if not config.station_template_urls and not report.broken(fleet):
         report.error(fleet, "names no template", 'for example [{"file": "keba", "numberOfStations": 2}]')
     for position, entry in enumerate(config.station_template_urls):
@@ -312,7 +318,7 @@ def _check_meaning(config: SimulatorConfig, document: dict[str, Any], report: Re
             report.error((*fleet, position, "file"), "is empty", "name a template file")
 
 
-def report_urls(urls: Sequence[str], path: Path, report: Report) -> None:
+def report_urls(urls: Sequence[str], path: Place, report: Report) -> None:
     """Report what is wrong with the URLs of central systems that were written at ``path``."""
     if report.broken(path):
         return
@@ -324,7 +330,7 @@ def report_urls(urls: Sequence[str], path: Path, report: Report) -> None:
 
 
 def _check_authentication(config: SimulatorConfig, report: Report) -> None:
-    place: Path = ("uiServer", "authentication")
+    place: Place = ("uiServer", "authentication")
     authentication = config.ui_server.authentication
     if ":" in authentication.username:
         report.error((*place, "username"), "a user name cannot hold a colon (RFC 7617)", "take the colon out")
@@ -336,7 +342,7 @@ def _check_authentication(config: SimulatorConfig, report: Report) -> None:
 
 def _check_storage(config: SimulatorConfig, report: Report) -> None:
     storage = config.performance_storage
-    place: Path = ("performanceStorage", "uri")
+    place: Place = ("performanceStorage", "uri")
     if not storage.enabled or storage.type == "none" or report.broken(("performanceStorage",)):
         return
     scheme = storage.uri.partition(":")[0]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 Severity = Literal["error", "warning"]
-Path = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 """A place inside a JSON document: keys and list positions."""
 
 _SECRET_WORDS = ("password", "passphrase", "auth", "pfx", "secret")
@@ -58,31 +58,31 @@ class Report:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
-        self._origins: dict[Path, Path] = {}
-        self._files: dict[Path, str] = {}
-        self._broken: set[Path] = set()
+        self._origins: dict[Place, Place] = {}
+        self._files: dict[Place, str] = {}
+        self._broken: set[Place] = set()
         self._known: set[Problem] = set()
 
-    def error(self, path: Path, message: str, suggestion: str = "") -> None:
+    def error(self, path: Place, message: str, suggestion: str = "") -> None:
         """Add an error and remember its place as broken."""
         self._broken.add(path)
         self._add(path, message, suggestion, "error")
 
-    def warning(self, path: Path, message: str, suggestion: str = "") -> None:
+    def warning(self, path: Place, message: str, suggestion: str = "") -> None:
         """Add a warning."""
         self._add(path, message, suggestion, "warning")
 
-    def moved(self, old: Path, new: Path) -> None:
+    def moved(self, old: Place, new: Place) -> None:
         """What the user wrote at ``old`` is at ``new`` from now on."""
         self._origins[new] = old
         if (file := self._files.get(old)) is not None:
             self._files[new] = file
 
-    def written_elsewhere(self, path: Path, file: str) -> None:
+    def written_elsewhere(self, path: Place, file: str) -> None:
         """What is at ``path`` comes from ``file`` (an option of the command line, the environment)."""
         self._files[path] = file
 
-    def broken(self, path: Path) -> bool:
+    def broken(self, path: Place) -> bool:
         """Whether an error was reported at ``path``, above it or below it: then what follows from it is no news."""
         return any(path[: len(other)] == other or other[: len(path)] == path for other in self._broken)
 
@@ -96,7 +96,7 @@ class Report:
         if self.failed:
             raise ConfigurationError(self.problems)
 
-    def _add(self, path: Path, message: str, suggestion: str, severity: Severity) -> None:
+    def _add(self, path: Place, message: str, suggestion: str, severity: Severity) -> None:
         file = self.file
         for length in range(len(path), 0, -1):
             if (other := self._files.get(path[:length])) is not None:
@@ -112,7 +112,7 @@ class Report:
             self.problems.append(problem)
 
 
-def show_path(path: Path) -> str:
+def show_path(path: Place) -> str:
     """``("Connectors", "1", "MeterValues", 0)`` as ``Connectors.1.MeterValues[0]``."""
     text = ""
     for part in path:
@@ -120,7 +120,7 @@ def show_path(path: Path) -> str:
     return text
 
 
-def show_value(value: Any, path: Path = ()) -> str:
+def show_value(value: Any, path: Place = ()) -> str:
     """A value as JSON in at most 60 characters; nothing of it where it may be a secret."""
     names = [part.lower() for part in path if isinstance(part, str)]
     if any(word in name for name in names for word in _SECRET_WORDS):

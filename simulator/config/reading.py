@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 import stat
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, NoReturn
 
-from simulator.config.problems import ConfigurationError, Path, Report
+from simulator.config.problems import ConfigurationError, Place, Report
 
 MAX_DEPTH = 64
 MAX_NUMBER = 2.0**53
@@ -32,7 +32,7 @@ class _Object(dict[str, Any]):
                 seen.add(key)
 
 
-def read_json(path: FilePath, report: Report) -> Any:
+def read_json(path: Path, report: Report) -> Any:
     """The content of a JSON file, without ``null`` members.
 
     Raises ConfigurationError at once if the file is not readable as JSON at all; other problems go to ``report``.
@@ -55,7 +55,7 @@ def parse_json(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_Object, parse_int=_parse_int, parse_constant=float)
 
 
-def tidy(value: Any, report: Report, path: Path = ()) -> Any:
+def tidy(value: Any, report: Report, path: Place = ()) -> Any:
     """Plain dicts and lists of a parsed document, without ``null`` members; reports what no JSON file should hold."""
     if len(path) > MAX_DEPTH:
         report.error(path[:3], f"nested more than {MAX_DEPTH} levels deep")
@@ -77,7 +77,7 @@ def tidy(value: Any, report: Report, path: Path = ()) -> Any:
     return value
 
 
-def _tidy_number(value: int | float, report: Report, path: Path) -> int | float | None:
+def _tidy_number(value: int | float, report: Report, path: Place) -> int | float | None:
     if math.isnan(value):
         report.error(path, "NaN is no JSON number", "write a number")
         return None
@@ -87,7 +87,7 @@ def _tidy_number(value: int | float, report: Report, path: Path) -> int | float 
     return int(value) if value == int(value) else value
 
 
-def _check_text(text: str, report: Report, path: Path) -> None:
+def _check_text(text: str, report: Report, path: Place) -> None:
     if not text.isascii():
         try:
             text.encode()
@@ -99,7 +99,7 @@ def _parse_int(text: str) -> int | float:
     return int(text) if len(text) <= 300 else math.inf
 
 
-def _read_text(path: FilePath, report: Report) -> str:
+def _read_text(path: Path, report: Report) -> str:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from functools import cache
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from simulator.config.checking import Checker, report_idle_keys
 from simulator.config.load import texts
-from simulator.config.problems import Path, Problem, Report
+from simulator.config.problems import Place, Problem, Report, did_you_mean
 from simulator.config.reading import read_json, tidy
 from simulator.templates.meaning import check_meaning
 from simulator.templates.model import StationTemplate
@@ -31,7 +32,7 @@ class LoadedTemplate(msgspec.Struct, frozen=True):
 
     template: StationTemplate
     raw: dict[str, Any]
-    path: FilePath
+    path: Path
     template_hash: str
     problems: list[Problem]
 
@@ -41,13 +42,13 @@ class LoadedTemplate(msgspec.Struct, frozen=True):
         return self.path.name.removesuffix(".json").removesuffix(".station-template")
 
 
-def load_template(path: FilePath) -> LoadedTemplate:
+def load_template(path: Path) -> LoadedTemplate:
     """Read a template. Raises ConfigurationError with all problems if there is an error among them."""
     report = Report(str(path))
     return _resolve(read_json(path, report), path, report)
 
 
-def build_template(document: dict[str, Any], path: FilePath) -> LoadedTemplate:
+def build_template(document: dict[str, Any], path: Path) -> LoadedTemplate:
     """A template that is in no file; ``path`` gives its name and stands for it in messages.
 
     Raises ConfigurationError as :func:`load_template` does.
@@ -67,7 +68,7 @@ def compact_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _resolve(document: Any, path: FilePath, report: Report) -> LoadedTemplate:
+def _resolve(document: Any, path: Path, report: Report) -> LoadedTemplate:
     if not isinstance(document, dict):
         report.error((), "a template is an object in braces", 'for example {"baseName": "CS-MINE"}')
         document = {}
@@ -121,12 +122,18 @@ def _fold_evses(document: dict[str, Any], report: Report) -> None:
     connectors: dict[str, Any] = {}
     number = 0
     for evse_id in sorted(evses, key=_numerically):
-        evse = evses[evse_id]
+        evse, place = evses[evse_id], ("Evses", evse_id)
+        if not re.fullmatch("0|[1-9][0-9]{0,3}", evse_id):
+            report.error(place, "expected a number as the name", "count EVSEs 1, 2, 3…; 0 is the station")
         below = evse.get("Connectors") if isinstance(evse, dict) else None
         if not isinstance(below, dict):
+            report.error(
+                place, "expected an object in braces that has Connectors", 'for example {"Connectors": {"1": {}}}'
+            )
             continue
+        for name in evse.keys() - {"Connectors", "MeterValues"}:
+            report.warning((*place, name), "unknown key, ignored", did_you_mean(name, ("Connectors", "MeterValues")))
         if evse_id != "0" and len(below) > 1:
-            place: Path = ("Evses", evse_id)
             report.warning(place, "its connectors charge independently of each other: OCPP 1.6 knows no EVSEs")
         for connector_id in sorted(below, key=_numerically):
             number += evse_id != "0"
@@ -157,7 +164,7 @@ def _fold_connectors(document: dict[str, Any], report: Report) -> None:
         entries = connector.get("MeterValues")
         for position, entry in enumerate(entries if isinstance(entries, list) else ()):
             if isinstance(entry, dict) and "minimum" in entry:
-                place: Path = ("Connectors", name, "MeterValues", position)
+                place: Place = ("Connectors", name, "MeterValues", position)
                 minimum = entry.pop("minimum")
                 if "minimumValue" not in entry:
                     entry["minimumValue"] = minimum
@@ -195,7 +202,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _find_files(document: dict[str, Any], folder: FilePath, report: Report) -> None:
+def _find_files(document: dict[str, Any], folder: Path, report: Report) -> None:
     """Make the paths of certificates and keys absolute: they count from the template's folder."""
     options = document.get("wsOptions", {})
     for name in ("cert", "key", "pfx"):
@@ -203,11 +210,11 @@ def _find_files(document: dict[str, Any], folder: FilePath, report: Report) -> N
             options[name] = _find_file(options[name], name, folder, ("wsOptions", name), report)
     authorities = options.get("ca", [])
     for position, text in enumerate(authorities):
-        place: Path = ("wsOptions", "ca", position) if len(authorities) > 1 else ("wsOptions", "ca")
+        place: Place = ("wsOptions", "ca", position) if len(authorities) > 1 else ("wsOptions", "ca")
         authorities[position] = _find_file(text, "ca", folder, place, report)
 
 
-def _find_file(text: str, name: str, folder: FilePath, place: Path, report: Report) -> str:
+def _find_file(text: str, name: str, folder: Path, place: Place, report: Report) -> str:
     if _PEM in text:
         return text
     try:

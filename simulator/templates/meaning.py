@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.config.load import report_urls
 from simulator.config.model import SCHEMA_VERSION
-from simulator.config.problems import Path, Report, did_you_mean, show_value
+from simulator.config.problems import Place, Report, did_you_mean, show_value
 from simulator.energy.meter_values import entry_problems, parse_measurands
 from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, CHARGE_POINT_ACTIONS
 from simulator.templates.identity import MAX_PREFIX
@@ -105,7 +105,7 @@ def _check_electrics(template: StationTemplate, document: dict[str, Any], report
 
 
 def _check_connectors(template: StationTemplate, report: Report) -> None:
-    place: Path = ("Connectors",)
+    place: Place = ("Connectors",)
     if report.broken(place):
         return
     defined = sorted(number for number in template.connectors if number > 0)
@@ -139,7 +139,7 @@ def _check_meter_values(template: StationTemplate, report: Report) -> None:
     for number, connector in template.connectors.items():
         for position, entry in enumerate(connector.meter_values):
             for problem in entry_problems(entry):
-                place: Path = ("Connectors", str(number), "MeterValues", position, problem.member)
+                place: Place = ("Connectors", str(number), "MeterValues", position, problem.member)
                 if report.broken(place):
                     continue
                 # A measurand or a unit of the standard that the meter does not know costs that entry, not the station.
@@ -150,7 +150,7 @@ def _check_meter_values(template: StationTemplate, report: Report) -> None:
 def _check_keys(template: StationTemplate, report: Report) -> None:
     seen: dict[str, str] = {}
     for position, key in enumerate(template.configuration_keys):
-        place: Path = ("Configuration", "configurationKey", position)
+        place: Place = ("Configuration", "configurationKey", position)
         if report.broken((*place, "key")):
             continue
         if not key.key:
@@ -175,7 +175,7 @@ def _check_generator(template: StationTemplate, report: Report) -> None:
     generator = template.automatic_transaction_generator
     if generator is None:
         return
-    place: Path = ("AutomaticTransactionGenerator",)
+    place: Place = ("AutomaticTransactionGenerator",)
     pairs = (
         ("minDuration", generator.min_duration, "maxDuration", generator.max_duration),
         (
@@ -192,7 +192,7 @@ def _check_generator(template: StationTemplate, report: Report) -> None:
 
 def _check_commands(template: StationTemplate, report: Report) -> None:
     support = template.commands_support
-    place: Path = ("commandsSupport",)
+    place: Place = ("commandsSupport",)
     for section, names, known in (
         ("incomingCommands", support.incoming_commands, CENTRAL_SYSTEM_ACTIONS),
         ("outgoingCommands", support.outgoing_commands, CHARGE_POINT_ACTIONS),

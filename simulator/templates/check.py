@@ -1,0 +1,56 @@
+"""Checks any file that a user may write: a configuration, a template or a tag list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simulator.config.load import load_config
+from simulator.config.problems import ConfigurationError, Problem, Report
+from simulator.config.reading import read_json
+from simulator.config.schemas import config_schema
+from simulator.templates.fleet import plan_fleet
+from simulator.templates.load import load_template
+from simulator.templates.schemas import template_schema
+from simulator.templates.tags import load_tags
+
+
+def check_file(path: Path, *, environ: Mapping[str, str] | None = None) -> list[Problem]:
+    """Everything that is wrong in a file, and for a configuration in the templates and tag lists that it names.
+
+    An empty list: nothing. What kind of file it is shows in its content. Never raises for what a file holds.
+    """
+    report = Report(str(path))
+    try:
+        document = read_json(path, report)
+        kind = recognise(document, path.name)
+        if kind == "template":
+            return load_template(path).problems
+        if kind == "tags":
+            return load_tags(path)[1]
+        if kind == "config":
+            config = load_config(path, environ=environ or {})
+            try:
+                problems = plan_fleet(config, environ=environ or {}).problems
+            except ConfigurationError as error:
+                problems = error.problems
+            return list(dict.fromkeys([*config.problems, *problems]))
+    except ConfigurationError as error:
+        return error.problems
+    report.error((), "neither a configuration nor a template nor a tag list", "see the README for their keys")
+    return report.problems
+
+
+def recognise(document: Any, name: str) -> str | None:
+    """``config``, ``template``, ``tags``, or None where neither the keys nor the name of the file tell."""
+    if isinstance(document, list):
+        return "tags"
+    if isinstance(document, dict):
+        config_keys = len(document.keys() & config_schema()["properties"].keys())
+        template_keys = len(document.keys() & template_schema()["properties"].keys())
+        if config_keys != template_keys:
+            return "config" if config_keys > template_keys else "template"
+    if "template" in name:
+        return "template"
+    return "config" if "config" in name else "tags" if "tags" in name else None

@@ -1,0 +1,329 @@
+"""From a configuration to the list of its stations."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from itertools import combinations
+from pathlib import Path
+
+import msgspec
+
+from simulator.config.load import LoadedConfig
+from simulator.config.model import Distribution, StationTemplateEntry
+from simulator.config.problems import ConfigurationError, Place, Problem, Report, nearest
+from simulator.config.urls import url_problem
+from simulator.templates.identity import hash_ids, station_id
+from simulator.templates.load import LoadedTemplate, load_template
+from simulator.templates.tags import find_tag_list, load_tags
+
+_ENDINGS = ("", ".json", ".station-template.json")
+
+
+class FleetEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of ``stationTemplateUrls``, its files read; ``number_of_stations`` is what scaling made of it."""
+
+    position: int
+    file: str
+    number_of_stations: int
+    loaded: LoadedTemplate
+    id_tags: tuple[str, ...]
+    tag_file: Path | None
+    supervision_urls: tuple[str, ...]
+
+
+class PlannedStation(msgspec.Struct, frozen=True, gc=False):
+    """A station to make: the ``index``-th of its entry (from 1) and the ``position``-th of the fleet (from 0)."""
+
+    entry: FleetEntry
+    index: int
+    position: int
+    station_id: str
+    hash_id: str
+
+    @property
+    def loaded_template(self) -> LoadedTemplate:
+        """The template of the station."""
+        return self.entry.loaded
+
+
+class FleetPlan(msgspec.Struct, frozen=True):
+    """All stations of a configuration, the files that they come from, and what is to be said about these."""
+
+    stations: tuple[PlannedStation, ...]
+    entries: tuple[FleetEntry, ...]
+    problems: list[Problem]
+
+
+def plan_fleet(
+    config: LoadedConfig,
+    *,
+    stations: int | None = None,
+    supervision_urls: Sequence[str] | None = None,
+    environ: Mapping[str, str],
+) -> FleetPlan:
+    """Read all templates and tag lists that a configuration names, and list the stations.
+
+    ``stations`` scales every entry to this total. ``supervision_urls`` take the place of those of the configuration and
+    of all templates. Raises ConfigurationError with the problems of all files if there is an error among them; those of
+    ``config`` itself are in it.
+    """
+    planner = _Planner(config, supervision_urls)
+    entries = planner.read_entries()
+    if planner.report.failed:
+        planner.finish()
+    entries = _scaled(entries, stations, planner.report)
+    planned = _expand(entries, environ)
+    if not planned and not planner.report.failed:
+        planner.report.error(("stationTemplateUrls",), "comes to no station", "raise a numberOfStations")
+    _find_twins(planned, config.config.supervision_url_distribution, planner.report)
+    return FleetPlan(tuple(planned), tuple(entries), planner.finish())
+
+
+def choose_supervision_url(
+    urls: Sequence[str], distribution: Distribution, *, index: int, position: int, rng: random.Random
+) -> str:
+    """Which of ``urls`` a station connects to; ``index`` and ``position`` are those of :class:`PlannedStation`.
+
+    ``round-robin`` goes round over the whole fleet, ``charging-station-affinity`` by the index within the entry.
+    ``urls`` must not be empty.
+    """
+    if distribution == "random":
+        return rng.choice(urls)
+    return urls[(position if distribution == "round-robin" else index - 1) % len(urls)]
+
+
+def shipped_folder() -> Path:
+    """Where the templates are that come with the simulator."""
+    return Path(str(files("station_templates")))
+
+
+def shipped_templates() -> list[str]:
+    """The file names of the templates that come with the simulator."""
+    return sorted(file.name for file in shipped_folder().glob("*.station-template.json"))
+
+
+def template_folders(config_path: Path) -> list[Path]:
+    """Where the templates of a configuration are looked for, in this order."""
+    folder = config_path.parent
+    return [folder, folder / "station-templates", folder / "station_templates", shipped_folder()]
+
+
+def find_template(name: str, config_path: Path) -> Path | None:
+    """The file of the template that a configuration names; the endings ``.station-template.json`` may be left out."""
+    for folder in template_folders(config_path):
+        for ending in _ENDINGS:
+            try:
+                if (file := folder / f"{name}{ending}").is_file():
+                    return file
+            except (OSError, ValueError):  # a name that no file can have
+                return None
+    return None
+
+
+class _Planner:
+    """Reads each file once and keeps all problems."""
+
+    def __init__(self, config: LoadedConfig, supervision_urls: Sequence[str] | None) -> None:
+        self.config = config
+        self.report = Report(str(config.path))
+        self._supervision_urls = supervision_urls
+        self._of_files: list[Problem] = []
+        self._templates: dict[Path, LoadedTemplate | None] = {}
+        self._tags: dict[Path, tuple[str, ...]] = {}
+        for url in supervision_urls or ():
+            if (problem := url_problem(url)) is not None:
+                self._of_files.append(Problem("--csms", "", f'"{url}": {problem[0]}', problem[1]))
+
+    def read_entries(self) -> list[FleetEntry]:
+        """The entries whose templates are fine."""
+        entries = []
+        for position, entry in enumerate(self.config.config.station_template_urls):
+            loaded = self._template(entry, position)
+            if loaded is not None:
+                tag_file = self._tag_file(loaded)
+                entries.append(
+                    FleetEntry(
+                        position=position,
+                        file=entry.file,
+                        number_of_stations=entry.number_of_stations,
+                        loaded=loaded,
+                        id_tags=self._read_tags(tag_file) if tag_file else (),
+                        tag_file=tag_file,
+                        supervision_urls=self._urls(loaded, position),
+                    )
+                )
+        return entries
+
+    def finish(self) -> list[Problem]:
+        """All problems; raises them if one is an error."""
+        problems = list(dict.fromkeys([*self.report.problems, *self._of_files]))
+        if any(problem.severity == "error" for problem in problems):
+            raise ConfigurationError(problems)
+        return problems
+
+    def _template(self, entry: StationTemplateEntry, position: int) -> LoadedTemplate | None:
+        path = find_template(entry.file, self.config.path)
+        if path is None:
+            place: Place = ("stationTemplateUrls", position, "file")
+            folders = ", ".join(str(folder) for folder in template_folders(self.config.path))
+            self.report.error(place, f'no template "{entry.file}" in {folders}', _known_templates(entry.file))
+            return None
+        if path not in self._templates:
+            try:
+                self._templates[path] = loaded = load_template(path)
+                self._of_files += loaded.problems
+            except ConfigurationError as error:
+                self._templates[path] = None
+                self._of_files += error.problems
+        return self._templates[path]
+
+    def _tag_file(self, loaded: LoadedTemplate) -> Path | None:
+        name = loaded.template.authorization_file
+        found, places = find_tag_list(name, self.config.path.parent, shipped_folder())
+        if found is None and name is not None:
+            folders = ", ".join(str(place.parent) for place in places)
+            key = "authorizationFile" if "authorizationFile" in loaded.raw else "idTagsFile"
+            message = f'no tag list "{places[0].name}" in {folders}: the stations have no tags'
+            self._of_files.append(Problem(str(loaded.path), key, message, "", "warning"))
+        return found
+
+    def _read_tags(self, path: Path) -> tuple[str, ...]:
+        if path not in self._tags:
+            self._tags[path] = ()
+            try:
+                self._tags[path], problems = load_tags(path)
+            except ConfigurationError as error:
+                problems = error.problems
+            self._of_files += problems
+        return self._tags[path]
+
+    def _urls(self, loaded: LoadedTemplate, position: int) -> tuple[str, ...]:
+        if self._supervision_urls is not None:
+            return tuple(self._supervision_urls)
+        urls = loaded.template.supervision_urls or self.config.config.supervision_urls
+        if not urls:
+            message = f"neither this file nor the template of stationTemplateUrls[{position}] says where to connect to"
+            self.report.error(("supervisionUrls",), message, 'for example "ws://localhost:8010", or --csms URL')
+        return urls
+
+
+def _known_templates(name: str) -> str:
+    short = [file.removesuffix(".station-template.json") for file in shipped_templates()]
+    base = name.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".json").removesuffix(".station-template")
+    found = nearest(base, short)
+    return f'did you mean "{found}"?' if found else f"shipped are {', '.join(short)}"
+
+
+# -- how many ----------------------------------------------------------------------------------------------------------
+
+
+def _scaled(entries: Sequence[FleetEntry], total: int | None, report: Report) -> list[FleetEntry]:
+    if total is None:
+        return list(entries)
+    counts = scale(
+        [entry.number_of_stations for entry in entries], [entry.loaded.template.fixed_name for entry in entries], total
+    )
+    if 0 < sum(counts) < total:
+        place: Place = ("stationTemplateUrls",)
+        report.warning(place, f"comes to {sum(counts)} stations instead of {total}: all its templates have fixedName")
+    return [
+        msgspec.structs.replace(entry, number_of_stations=count) for entry, count in zip(entries, counts, strict=True)
+    ]
+
+
+def scale(counts: Sequence[int], fixed: Sequence[bool], total: int) -> list[int]:
+    """Bring ``counts`` to ``total`` in proportion.
+
+    Each that is not 0 stays at least 1 if ``total`` has room for all of them, else the greatest do; where ``fixed``, it
+    is at most 1. The sum is less than ``total`` only if all are fixed or 0.
+    """
+    scaled = [0] * len(counts)
+    by_size = sorted((position for position, count in enumerate(counts) if count > 0), key=lambda p: -counts[p])
+    for position in by_size[:total]:
+        scaled[position] = 1
+    growing = [position for position in by_size if not fixed[position]]
+    if sum(scaled) < total and growing:
+        # The share of each, counted with the 1 that it has already; what rounding leaves goes to the largest rests.
+        room = total - sum(scaled[position] for position in by_size if fixed[position])
+        weight = sum(counts[position] for position in growing)
+        shares = {position: room * counts[position] / weight for position in growing}
+        for position in growing:
+            scaled[position] = max(1, int(shares[position]))
+        while (missing := room - sum(scaled[position] for position in growing)) != 0:
+            step = 1 if missing > 0 else -1
+            movable = [position for position in growing if step > 0 or scaled[position] > 1]
+            position = max(movable, key=lambda p: step * (shares[p] - scaled[p]))
+            scaled[position] += step
+    return scaled
+
+
+def _expand(entries: Sequence[FleetEntry], environ: Mapping[str, str]) -> list[PlannedStation]:
+    planned: list[PlannedStation] = []
+    for entry in entries:
+        template = entry.loaded.template
+        hash_of = hash_ids(template)
+        for index in range(1, entry.number_of_stations + 1):
+            name = station_id(template, index, environ)
+            planned.append(PlannedStation(entry, index, len(planned), name, hash_of(name)))
+    return planned
+
+
+# -- twins -------------------------------------------------------------------------------------------------------------
+
+
+def _find_twins(planned: Sequence[PlannedStation], distribution: Distribution, report: Report) -> None:
+    """Report each pair of entries that make stations of one identity, once."""
+    by_name: dict[str, PlannedStation] = {}
+    namesakes: dict[str, list[PlannedStation]] = {}
+    for station in planned:
+        first = by_name.setdefault(station.station_id, station)
+        if first is not station:
+            namesakes.setdefault(station.station_id, [first]).append(station)
+    reported: set[tuple[int, int]] = set()
+    for group in namesakes.values():
+        # Within an entry names repeat only under fixedName, and then all of them are one.
+        one_of_each = {station.entry.position: station for station in reversed(group)}
+        within = [(group[0], station) for station in group[1:2] if station.entry is group[0].entry]
+        for first, second in (*within, *combinations(reversed(one_of_each.values()), 2)):
+            pair = (first.entry.position, second.entry.position)
+            if pair not in reported and _are_twins(first, second, distribution):
+                reported.add(pair)
+                _report_twins(first, second, report)
+
+
+def _are_twins(first: PlannedStation, second: PlannedStation, distribution: Distribution) -> bool:
+    if first.hash_id == second.hash_id:
+        return True
+    return not _possible_urls(first, distribution).isdisjoint(_possible_urls(second, distribution))
+
+
+def _possible_urls(station: PlannedStation, distribution: Distribution) -> set[str]:
+    urls = station.entry.supervision_urls
+    if distribution == "random" or not urls:
+        return set(urls)
+    # No draw: the other distributions do without.
+    rng = random.Random(0)
+    return {choose_supervision_url(urls, distribution, index=station.index, position=station.position, rng=rng)}
+
+
+def _report_twins(first: PlannedStation, second: PlannedStation, report: Report) -> None:
+    place: Place = ("stationTemplateUrls", second.entry.position)
+    name = second.station_id
+    if first.entry is second.entry:
+        count = second.entry.number_of_stations
+        report.error(
+            (*place, "numberOfStations"),
+            f'{count} stations of "{second.entry.file}" would all be named {name}: it has fixedName',
+            "write 1, or take fixedName out of the template",
+        )
+        return
+    message = (
+        f'station {name} of "{second.entry.file}" is made by stationTemplateUrls[{first.entry.position}]'
+        f' ("{first.entry.file}") too'
+    )
+    if first.entry.loaded is second.entry.loaded:
+        report.error(place, message, "make one entry of the two with the sum of their numberOfStations")
+    else:
+        report.error(place, message, 'give one of the two templates a nameSuffix, for example "nameSuffix": "-B"')
