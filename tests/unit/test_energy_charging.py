@@ -456,3 +456,15 @@ def test_limit_holds_until_the_next_change(store: ProfileStore, since: float) ->
         at += seconds
     change = next_change(store, 1, T0, situation)
     assert change is None or change > T0
+
+
+def test_a_clock_that_wakes_a_hair_early_sees_the_new_limit() -> None:
+    # A virtual clock adds fractions; the sum of two floats may fall short of the edge it was set to.
+    start = T0 + 0.3
+    store = store_of((1, profile(Purpose.TX_DEFAULT, (0, 6), (50, 10), kind=Kind.RELATIVE, start=None)))
+    situation = Situation(AC3, charging_since=start)
+    edge = next_change(store, 1, start, situation)
+    assert edge == pytest.approx(start + 50)
+    assert limit_at(store, 1, math.nextafter(start + 50, 0), situation) == pytest.approx(6900)
+    assert next_change(store, 1, math.nextafter(start + 50, 0), situation) is None
+    assert composite(store, 100, now=start, charging_since=start) == [(0, 6), (50, 10)]
