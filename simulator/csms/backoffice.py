@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from simulator.clock import format_timestamp
 from simulator.csms.ledger import Ledger, LedgerTransaction, StopKind
@@ -33,6 +33,17 @@ _NOTHING: Payload = {}
 
 # What a station says that never learnt the id of its transaction (OCPP 1.6 errata §3.18).
 _NEVER_LEARNT = -1
+
+
+class OfficeOptions(TypedDict, total=False):
+    """The options of :class:`BackOffice`, for those that pass them on."""
+
+    boot: BootPolicy | None
+    tags: TagTable | None
+    validate: bool
+    now: Callable[[], float]
+    first_transaction_id: int
+    accept_unregistered: bool
 
 
 class BackOffice:
@@ -141,8 +152,7 @@ class BackOffice:
     ) -> None:
         """Write down what a station did wrong."""
         violation = StationViolation(station.station_id, kind, detail, self.now(), action, message_id)
-        station.violations.append(violation)
-        station.violation_counts[kind] += 1
+        station.add_violation(violation)
         log.debug("%s", violation)
 
     # -- answering -------------------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ import ssl
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
-from typing import Any, Literal
+from typing import Literal, Unpack
 from urllib.parse import unquote
 
 import trio
 
-from simulator.csms.backoffice import BackOffice
+from simulator.csms.backoffice import BackOffice, OfficeOptions
 from simulator.csms.link import Link, StationNotConnected
 from simulator.csms.station import Station
 from simulator.csms.violations import ViolationKind
@@ -63,7 +63,7 @@ class CentralSystem(BackOffice):
         *,
         on_frame: Callable[[Station, Direction, str | bytes], None] | None = None,
         station_timeout: float = 30.0,
-        **options: Any,
+        **options: Unpack[OfficeOptions],
     ) -> None:
         super().__init__(**options)
         self._on_frame = on_frame
@@ -250,7 +250,7 @@ class _UrlStatus:
         self._scheme = scheme
 
     def started(self, value: list[tuple[str, int]] | None = None) -> None:
-        host, port = (value or [("", 0)])[0]
+        host, port = value[0] if value else ("", 0)
         # A listener on every address is reached through the loopback one; the unspecified address is no destination.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._outer.started(f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}/")

@@ -162,12 +162,13 @@ class Ledger:
             self.repeated_stops += 1
             same = transaction.meter_stop == meter_stop and transaction.stopped_at == timestamp
             return Stop(StopKind.REPEATED if same else StopKind.CONFLICTING, transaction)
+        energy = meter_stop - transaction.meter_start
         transaction.meter_stop = meter_stop
         transaction.stopped_at = timestamp
         transaction.reason = reason
         transaction.stop_id_tag = id_tag
         self.stopped += 1
-        self.energy += transaction.energy
+        self.energy += energy
         del self.open[transaction_id]
         place = (station_id, transaction.connector_id)
         if self._on_connector.get(place) is transaction:

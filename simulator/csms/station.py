@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 from simulator.csms.link import Link, StationNotConnected
 from simulator.csms.violations import StationViolation, ViolationKind
 
-# A station that breaks a rule with every message must not eat the memory of a run of days; counters go on.
+# A station that breaks a rule with every message must not eat the memory of a run of days.
 _VIOLATIONS_KEPT = 500
 _IDS_REMEMBERED = 256
 
@@ -77,8 +77,8 @@ class Station:
         self.instructed: set[str] = set()
         #: The CSR of the last SignCertificate; whoever runs the central system signs it and calls CertificateSigned.
         self.signing_request: str | None = None
-        #: What the station did wrong, the latest last, and how often by kind.
-        self.violations: deque[StationViolation] = deque(maxlen=_VIOLATIONS_KEPT)
+        #: The first 500 things that the station did wrong, and the count of all of them by kind.
+        self.violations: list[StationViolation] = []
         self.violation_counts: Counter[ViolationKind] = Counter()
         self._ids: dict[str, int] = {}
 
@@ -120,6 +120,12 @@ class Station:
         self.link.send(text)
 
     # -- for the central system ------------------------------------------------------------------------------------
+
+    def add_violation(self, violation: StationViolation) -> None:
+        """Write down what the station did wrong."""
+        self.violation_counts[violation.kind] += 1
+        if len(self.violations) < _VIOLATIONS_KEPT:
+            self.violations.append(violation)
 
     def is_new_id(self, message_id: str, text: str) -> bool:
         """Whether the id of a CALL is fresh among the latest ones; the identical frame sent again counts as fresh.

@@ -20,11 +20,6 @@ from tests.fakes.script import DEFAULT, close, cut, delay, raw, refuse, withhold
 from tests.fakes.scripted import ScriptedCentralSystem, scripted_central
 
 
-@pytest.fixture
-def autojump_clock() -> MockClock:
-    return MockClock(autojump_threshold=0)
-
-
 def in_memory(
     central: ScriptedCentralSystem, station_id: str = "CS-1", **options: Any
 ) -> AbstractAsyncContextManager[MiniStation]:
@@ -141,6 +136,22 @@ async def test_a_silent_line_is_noticed_by_pings_only_and_may_come_back(autojump
         central.network.black_hole()
         with pytest.raises(ConnectionClosed, match="pong"):
             await station.connection.ping(7)
+
+
+async def test_a_station_that_comes_back_on_a_new_line_is_served_although_the_old_one_is_silent(
+    autojump_clock: MockClock,
+) -> None:
+    async with scripted_central() as central, in_memory(central) as old:
+        central.line("CS-1").black_hole()
+        async with in_memory(central, boot=False) as new:
+            begun = trio.current_time()
+            assert await new.call("Heartbeat", {})
+            assert trio.current_time() - begun < 1
+            central.network.lines[0].restore()
+            with pytest.raises(ConnectionClosed):
+                await old.receive()
+            assert (await central.connected("CS-1")).connections == 2
+        assert central.violations == []
 
 
 async def test_connections_can_be_refused_and_left_unanswered(autojump_clock: MockClock) -> None:

@@ -18,11 +18,6 @@ from tests.fakes.scripted import ScriptedCentralSystem, scripted_central
 Act = Callable[[MiniStation], Awaitable[Any]]
 
 
-@pytest.fixture
-def autojump_clock() -> MockClock:
-    return MockClock(autojump_threshold=0)
-
-
 def calls(*messages: tuple[str, Any]) -> Act:
     """A station that makes these calls one after the other."""
 
