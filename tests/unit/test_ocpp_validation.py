@@ -56,10 +56,10 @@ def profile(**changes: Any) -> dict[str, Any]:
         ),
         (
             "BootNotification",
-            {**BOOT, "serial": "1", "colour": "red"},
+            {**BOOT, "colour": "red", "serial": "1"},
             ErrorCode.FORMATION_VIOLATION,
-            "serial",
-            "serial: unknown member, one of 2",
+            "colour",
+            "colour: unknown member, one of 2",
         ),
         (
             "Heartbeat",
