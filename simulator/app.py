@@ -1,0 +1,236 @@
+"""The composition root: builds the parts of one run, opens the root nursery, and owns the order of start and stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from simulator.clock import Clock
+from simulator.config.load import LoadedConfig
+from simulator.config.model import SimulatorConfig
+from simulator.control.fleet import Fleet, Pace
+from simulator.csms.central import CentralSystem
+from simulator.csms.policy import BootPolicy
+from simulator.events import EventBus
+from simulator.ids import MessageIds
+from simulator.ocpp.validation import PayloadValidator
+from simulator.station.services import StationServices
+from simulator.station.station import station_random
+from simulator.supervision import guard
+from simulator.telemetry.log import LogSettings, configure_logging, get_logger
+from simulator.telemetry.statistics import FleetStatistics
+from simulator.templates.fleet import FleetPlan, choose_supervision_url
+from simulator.templates.info import resolve_station
+from simulator.transport.websocket import Dialer
+
+log = get_logger("simulator")
+
+#: Seconds between heartbeats that the embedded central system asks for.
+HEARTBEAT_INTERVAL = 60
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run is asked to do, besides its configuration.
+
+    ``duration`` in wall seconds, None: until a signal. ``embedded``: bring a central system along for stations that
+    name none.
+    """
+
+    seed: int | None = None
+    speed: float = 1.0
+    duration: float | None = None
+    embedded: bool = False
+
+
+class Simulator:
+    """One run of the simulator.
+
+    :param watch: a coroutine that shows the run to somebody; it runs beside the fleet and ends with it.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        plan: FleetPlan,
+        options: RunOptions,
+        watch: Callable[[Simulator], Awaitable[None]] | None = None,
+    ) -> None:
+        self.config: SimulatorConfig = loaded.config
+        self.options = options
+        self._pace = Pace.of(self.config.worker, delay_given=loaded.is_given("worker.startDelay"))
+        self._plan = plan
+        self._watch = watch
+        self.bus = EventBus()
+        self.statistics = FleetStatistics(self.bus, configured=len(plan.stations), keeps_actions=self._keeps_actions)
+        self.central: CentralSystem | None = None
+        #: Where the embedded central system listens.
+        self.central_url: str | None = None
+        self._stop_wanted = trio.Event()
+        self._begun = time.monotonic()
+        self._clock_began = (0.0, 0.0)
+        self.fleet: Fleet
+        self.clock: Clock
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> dict[str, Any]:
+        """Run until the duration is over or a signal comes, end in order, and return the summary.
+
+        First SIGINT or SIGTERM: the ordered stop. Second: cancel everything.
+        """
+        self._begun = time.monotonic()
+        async with trio.open_nursery() as root:
+            await root.start(self._obey_signals, root.cancel_scope)
+            self.clock = Clock(speed=self.options.speed)
+            self._clock_began = (time.monotonic(), self.clock.now())
+            await root.start(self.clock.run)
+            if self.options.embedded:
+                self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
+                self.central_url = await root.start(self.central.serve)
+            self._build_fleet()
+            await root.start(self.fleet.run)
+            self._start_telemetry(root)
+            if self.options.duration is not None:
+                root.start_soon(self._end_after, self.options.duration)
+            await self._stop_wanted.wait()
+            log.info("stops %s station(s) in order", len(self.fleet))
+            if not await self.fleet.stop():
+                log.warning("not every station ended in order within the time given")
+            # Cancelling closes what is left: first come the stations' connections, then the central system's.
+            root.cancel_scope.cancel()
+        return self.summary()
+
+    def _keeps_actions(self, hash_id: str) -> bool:
+        station = self.fleet.get(hash_id)
+        return station is not None and station.info.template.enable_statistics
+
+    def stop(self) -> None:
+        """Ask for the ordered stop."""
+        self._stop_wanted.set()
+
+    def _build_fleet(self) -> None:
+        retries = self.config.auto_reconnect_max_retries
+        services = StationServices(
+            clock=self.clock,
+            bus=self.bus,
+            dialer=Dialer(),
+            validator=PayloadValidator(),
+            message_ids=MessageIds(),
+            seed=self.options.seed,
+            auto_reconnect_max_retries=-1 if retries is None else retries,
+        )
+        self.fleet = Fleet(services, self.config, self._pace)
+        for planned in self._plan.stations:
+            rng = station_random(self.options.seed, f"{planned.hash_id}:info")
+            urls = (self.central_url,) if self.central_url is not None else planned.entry.supervision_urls
+            info = resolve_station(
+                planned.entry.loaded,
+                planned.index,
+                station_id=planned.station_id,
+                hash_id=planned.hash_id,
+                rng=rng,
+                id_tags=planned.entry.id_tags,
+                fallback_supervision_urls=urls,
+            )
+            url = choose_supervision_url(
+                urls,
+                self.config.supervision_url_distribution,
+                index=planned.index,
+                position=planned.position,
+                rng=rng,
+            )
+            self.fleet.add(info, url)
+
+    def _start_telemetry(self, root: trio.Nursery) -> None:
+        if self.config.log_statistics_interval > 0:
+            root.start_soon(guard, "statistics log", self._log_statistics)
+        if self._watch is not None:
+            watch = self._watch
+            root.start_soon(guard, "status display", lambda: watch(self))
+
+    async def _log_statistics(self) -> None:
+        while True:
+            await trio.sleep(self.config.log_statistics_interval)
+            log.info(self.statistics.log_line())
+
+    async def _end_after(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        self.stop()
+
+    async def _obey_signals(
+        self, root: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if self._stop_wanted.is_set():
+                    log.warning("%s again: ends at once", signal.Signals(number).name)
+                    root.cancel()
+                else:
+                    log.info("%s: ends in order", signal.Signals(number).name)
+                    self.stop()
+
+    # -- result ------------------------------------------------------------------------------------------------------
+
+    @property
+    def wall_seconds(self) -> float:
+        """Wall seconds since the run began."""
+        return time.monotonic() - self._begun
+
+    def summary(self) -> dict[str, Any]:
+        """The object of ``--json``."""
+        wall = self.wall_seconds
+        return {
+            **self.statistics.summary(),
+            "speed": {"asked": self.options.speed, "reached": round(self._speed_reached(), 3)},
+            "wallSeconds": round(wall, 3),
+            "cpuSeconds": round(time.process_time(), 3),
+            "maxRssMiB": max_rss_mib(),
+        }
+
+    def _speed_reached(self) -> float:
+        """Virtual seconds per second of the machine's clock over this run."""
+        clock_began, virtual_began = self._clock_began
+        elapsed = time.monotonic() - clock_began
+        return (self.clock.now() - virtual_began) / elapsed if elapsed > 0 else self.options.speed
+
+
+def max_rss_mib() -> float | None:
+    """The largest resident size of this process so far in MiB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+
+
+@contextmanager
+def logging_to(config: SimulatorConfig, data_directory: Path, *, console: bool, level: str | None) -> Iterator[None]:
+    """Log as the configuration says for the duration of the context; relative files are under ``logs``."""
+    folder = data_directory / "logs"
+    max_files = config.log_max_files
+    settings = LogSettings(
+        level=level or config.log_level,
+        console=console or config.log_console,
+        format=config.log_format,
+        rotate=config.log_rotate,
+        max_files=max_files if isinstance(max_files, int) else int(max_files.rstrip("d")),
+        max_size=config.log_max_size,
+        file=folder / config.log_file if config.log_file else None,
+        error_file=folder / config.log_error_file if config.log_error_file else None,
+        enabled=config.log_enabled,
+    )
+    writer = configure_logging(settings)
+    try:
+        yield
+    finally:
+        writer.close()

@@ -1,0 +1,1 @@
+"""Control: the stations of this process by identity, and what may be asked of them."""

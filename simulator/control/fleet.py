@@ -1,0 +1,158 @@
+"""The fleet: every station of this process, grouped into workers, started at a pace and ended in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+import msgspec
+import trio
+
+from simulator.config.model import SimulatorConfig, WorkerConfig
+from simulator.events import StationCrashed
+from simulator.station.services import StationServices
+from simulator.station.station import ChargingStation
+from simulator.supervision import guard, one_line
+from simulator.templates.info import StationInfo
+
+#: Wall seconds for the ordered end of all stations together; what is left then is cancelled.
+STOP_WITHIN = 4.0
+
+#: At this pace stations of one worker are created before the others get their turn to speak.
+BATCH = 50
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How fast the fleet is started; wall seconds.
+
+    ``worker`` lies between two workers, ``station`` between two stations of a worker.
+    """
+
+    worker: float = 0.0
+    station: float = 0.0
+
+    @classmethod
+    def of(cls, worker: WorkerConfig, *, delay_given: bool) -> Pace:
+        """The pace that a configuration asks for. A ``startDelay`` that nobody wrote paces processes, not workers."""
+        return cls(worker.start_delay / 1000 if delay_given else 0.0, worker.element_start_delay / 1000)
+
+
+class Member:
+    """A station of the fleet and the scope that it lives in."""
+
+    __slots__ = ("scope", "station")
+
+    def __init__(self, station: ChargingStation) -> None:
+        self.station = station
+        self.scope: trio.CancelScope | None = None
+
+
+class Fleet:
+    """The stations of one process by hashId."""
+
+    def __init__(self, services: StationServices, config: SimulatorConfig, pace: Pace) -> None:
+        self._services = services
+        self._config = config
+        self._pace = pace
+        self._members: dict[str, Member] = {}
+        self._nursery: trio.Nursery | None = None
+
+    # -- members -----------------------------------------------------------------------------------------------------
+
+    def add(self, info: StationInfo, supervision_url: str) -> ChargingStation:
+        """Make a station a member; it starts with :meth:`run` or :meth:`start`.
+
+        :raises ValueError: its hashId is taken.
+        """
+        if info.hash_id in self._members:
+            raise ValueError(f"station {info.station_id} is there already")
+        station = ChargingStation(info, self._services, supervision_url=supervision_url)
+        self._members[info.hash_id] = Member(station)
+        return station
+
+    def __iter__(self) -> Iterator[ChargingStation]:
+        return (member.station for member in self._members.values())
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def get(self, hash_id: str) -> ChargingStation | None:
+        """The station with that hashId."""
+        member = self._members.get(hash_id)
+        return None if member is None else member.station
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Own the stations: start every one at the configured pace and supervise them until cancelled.
+
+        On cancel the stations are cancelled too; call :meth:`stop` before for an ordered end.
+        """
+        async with trio.open_nursery() as self._nursery:
+            task_status.started()
+            for number, worker in enumerate(self._workers()):
+                if number and self._pace.worker:
+                    await self._services.clock.sleep_wall(self._pace.worker)
+                for count, member in enumerate(worker):
+                    if self._pace.station and (number or count):
+                        await self._services.clock.sleep_wall(self._pace.station)
+                    elif count % BATCH == BATCH - 1:
+                        await trio.lowlevel.checkpoint()
+                    self._launch(member)
+            await trio.sleep_forever()
+
+    def _workers(self) -> Iterable[list[Member]]:
+        members = list(self._members.values())
+        size = worker_size(self._config.worker, len(members))
+        return (members[begin : begin + size] for begin in range(0, len(members), size))
+
+    def start(self, hash_id: str) -> None:
+        """Start a member that is not running."""
+        member = self._members[hash_id]
+        if member.scope is None:
+            self._launch(member)
+
+    def _launch(self, member: Member) -> None:
+        assert self._nursery is not None, "the fleet is not running"
+        if member.scope is None:
+            member.scope = trio.CancelScope()
+            self._nursery.start_soon(self._live, member, member.scope)
+
+    async def _live(self, member: Member, scope: trio.CancelScope) -> None:
+        info = member.station.info
+        try:
+            with scope:
+                await guard(f"station {info.station_id}", member.station.run, crashed=partial(self._crashed, info))
+        finally:
+            member.scope = None
+
+    def _crashed(self, info: StationInfo, error: Exception) -> None:
+        self._services.bus.publish(StationCrashed(info.hash_id, info.station_id, one_line(error)))
+
+    async def stop_station(self, hash_id: str) -> None:
+        """End one member in order; it stays a member."""
+        member = self._members[hash_id]
+        if member.scope is not None:
+            scope = member.scope
+            await member.station.stop()
+            scope.cancel()
+
+    async def stop(self) -> bool:
+        """End all stations in order, all at once; False when :data:`STOP_WITHIN` was not enough for all of them."""
+        with trio.move_on_after(STOP_WITHIN) as deadline:
+            async with trio.open_nursery() as nursery:
+                for hash_id in self._members:
+                    nursery.start_soon(self.stop_station, hash_id)
+        for member in self._members.values():
+            if member.scope is not None:
+                member.scope.cancel()
+        return not deadline.cancelled_caught
+
+
+def worker_size(worker: WorkerConfig, stations: int) -> int:
+    """How many stations one worker holds."""
+    if worker.process_type == "workerSet" and isinstance(worker.elements_per_worker, int):
+        return worker.elements_per_worker
+    if worker.process_type == "workerSet":
+        return max(1, stations)
+    return max(1, -(-stations // worker.pool_max_size))

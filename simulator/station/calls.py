@@ -1,0 +1,455 @@
+"""The station's side of the conversation: one outstanding CALL, and the queue of transaction messages.
+
+Two lines wait for the one place on the wire:
+
+* *passing* CALLs (BootNotification, Heartbeat, StatusNotification, Authorize, ...) belong to the connection on which
+  they were asked for and fail with it;
+* *transaction* messages (StartTransaction, StopTransaction, MeterValues; OCPP 1.6 §3.7.1) stay, in order, until the
+  central system has answered them or their attempts are used up, however often the connection goes.
+
+Whichever came first goes first; while the first transaction message waits for its retry, passing CALLs overtake it.
+Nothing here is a task: answers, deadlines and new work each move the line on.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any, TypeAlias, TypeVar, cast
+
+import msgspec
+import outcome
+import trio
+
+from simulator.clock import Timer
+from simulator.events import CallAnswered, CallErrorReceived, CallSent, CallTimedOut, OddFrameReceived
+from simulator.ocpp.errors import read_error_code
+from simulator.ocpp.frames import CallError, CallResult, encode_call
+from simulator.ocpp.v16.messages import RESPONSES, Request, Response, action_of, to_payload
+from simulator.station.services import StationServices
+from simulator.transport.connection import ConnectionClosed
+
+R = TypeVar("R", bound=Response)
+
+#: The answer to a CALL as a struct, or the :class:`CallFailed` that stands for it.
+Result: TypeAlias = outcome.Value[Any] | outcome.Error
+
+
+class CallFailed(Exception):
+    """A CALL did not get its CALLRESULT; the text says why in a few words."""
+
+
+class NotConnected(CallFailed):
+    """There is no connection, or it went before the answer came."""
+
+
+class CallRefusedByPeer(CallFailed):
+    """The central system answered with a CALLERROR."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(f"{code}: {description}" if description else code)
+        self.code = code
+
+
+class CallTimeout(CallFailed):
+    """No answer within the deadline."""
+
+
+class BadAnswer(CallFailed):
+    """The CALLRESULT does not fit the OCPP schema of its action."""
+
+
+class NotAllowed(CallFailed):
+    """The station may not send this now (not registered), or at all (``commandsSupport``, invalid content)."""
+
+
+class Gate(enum.Enum):
+    """What the registration state lets the station send (OCPP 1.6 §4.2)."""
+
+    #: Nothing but BootNotification: the first answer has not come yet.
+    BOOTING = "booting"
+    #: BootNotification, and what the central system asks for by TriggerMessage.
+    PENDING = "pending"
+    #: Nothing but the next BootNotification, and no answers either.
+    REJECTED = "rejected"
+    #: Everything.
+    ACCEPTED = "accepted"
+
+
+class QueuedCall:
+    """A CALL on its way: waiting, sent, or done."""
+
+    __slots__ = (
+        "action",
+        "attempts",
+        "done",
+        "not_before",
+        "of_transaction",
+        "order",
+        "payload",
+        "sent_at",
+        "triggered",
+    )
+
+    def __init__(
+        self,
+        action: str,
+        payload: Callable[[], Request[Any]],
+        done: Callable[[Result], None],
+        *,
+        order: int,
+        of_transaction: bool = False,
+        triggered: bool = False,
+    ) -> None:
+        self.action = action
+        self.of_transaction = of_transaction
+        #: Makes the content at the moment of sending: a transaction's id may only be known by then.
+        self.payload = payload
+        self.done = done
+        self.order = order
+        self.triggered = triggered
+        self.attempts = 0
+        #: Wall instant before which a retry must not leave.
+        self.not_before = 0.0
+        self.sent_at = 0.0
+
+
+class CallRules(msgspec.Struct):
+    """What the station's keys and template say about sending; asked anew each time."""
+
+    timeout: Callable[[], float]
+    attempts: Callable[[], int]
+    retry_interval: Callable[[], float]
+    supported: Callable[[str], bool]
+    validate: bool
+    strict: bool
+
+
+class CallLane:
+    """The outgoing CALLs of one station.
+
+    :param tell: logs one line at a level (``warning``, ``error``) in the station's name.
+    :param changed: called when the transaction queue has become empty.
+    """
+
+    def __init__(
+        self,
+        services: StationServices,
+        hash_id: str,
+        station_id: str,
+        rules: CallRules,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._services = services
+        self._hash_id = hash_id
+        self._station_id = station_id
+        self._rules = rules
+        self._tell = tell
+        self._post: Callable[[str], None] | None = None
+        self._gate = Gate.BOOTING
+        self._passing: deque[QueuedCall] = deque()
+        self._transaction: deque[QueuedCall] = deque()
+        self._order = count()
+        self._in_flight: QueuedCall | None = None
+        self._in_flight_id = ""
+        self._deadline: Timer | None = None
+        self._retry: Timer | None = None
+        self._idle: trio.Event | None = None
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is open."""
+        return self._post is not None
+
+    @property
+    def gate(self) -> Gate:
+        """What may be sent now."""
+        return self._gate
+
+    @property
+    def queued_transaction_messages(self) -> int:
+        """Transaction messages that the central system has not answered yet."""
+        return len(self._transaction)
+
+    def attach(self, post: Callable[[str], None], gate: Gate) -> None:
+        """Use a freshly opened connection, which ``post(text)`` puts a frame on."""
+        self._post = post
+        self.open_gate(gate)
+
+    def open_gate(self, gate: Gate) -> None:
+        """Follow a change of the registration state; what may go now goes."""
+        self._gate = gate
+        self._pump()
+
+    def detach(self) -> None:
+        """The connection is gone: passing CALLs fail, transaction messages wait for the next one."""
+        self._post = None
+        self._stop_deadline()
+        lost: list[QueuedCall] = []
+        if self._in_flight is not None:
+            if not self._in_flight.of_transaction:
+                lost.append(self._in_flight)
+            # A transaction message is still the first of its queue. A lost connection is no failed attempt.
+            self._in_flight = None
+        lost.extend(self._passing)
+        self._passing.clear()
+        for call in lost:
+            call.done(outcome.Error(NotConnected(f"the connection went before {call.action} was answered")))
+        self._check_idle()
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    async def call(self, request: Request[R], *, triggered: bool = False) -> R:
+        """Send a passing CALL and wait for its answer.
+
+        :raises CallFailed: one of its subclasses, with the reason.
+
+        On cancel a CALL that has not left is withdrawn; the answer to one that has left is ignored when it comes.
+        """
+        task = trio.lowlevel.current_task()
+        result: Result | None = None
+        parked = False
+
+        def done(value: Result) -> None:
+            nonlocal result
+            result = value
+            if parked:
+                trio.lowlevel.reschedule(task, value)
+
+        call = self.send(request, done, triggered=triggered)
+        if result is not None:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            return cast("R", result.unwrap())
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            call.done = _ignore
+            if call in self._passing:
+                self._passing.remove(call)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        parked = True
+        return cast("R", await trio.lowlevel.wait_task_rescheduled(abort))
+
+    def send(
+        self,
+        request: Request[Any],
+        done: Callable[[Result], None] | None = None,
+        *,
+        triggered: bool = False,
+    ) -> QueuedCall:
+        """Send a passing CALL without waiting; ``done`` gets the answer or the failure, maybe before this returns."""
+        action = action_of(request)
+        call = QueuedCall(action, lambda: request, done or _ignore, order=next(self._order), triggered=triggered)
+        refusal = self._refusal(call)
+        if refusal is not None:
+            call.done(outcome.Error(refusal))
+        else:
+            self._passing.append(call)
+            self._pump()
+        return call
+
+    def queue_transaction_message(
+        self,
+        action: str,
+        payload: Callable[[], Request[Any]],
+        done: Callable[[Result], None] | None = None,
+    ) -> None:
+        """Add a message to the transaction queue; ``done`` gets the answer, or the failure after the last attempt."""
+        if not self._rules.supported(action):
+            error = NotAllowed(f"{action} is switched off by commandsSupport")
+            (done or _ignore)(outcome.Error(error))
+            return
+        call = QueuedCall(action, payload, done or _ignore, order=next(self._order), of_transaction=True)
+        self._transaction.append(call)
+        self._pump()
+
+    async def delivered(self) -> None:
+        """Wait until nothing waits or is under way. Bounded by the caller."""
+        if self._is_idle():
+            await trio.lowlevel.checkpoint()
+            return
+        if self._idle is None:
+            self._idle = trio.Event()
+        await self._idle.wait()
+
+    def _refusal(self, call: QueuedCall) -> CallFailed | None:
+        if not self._rules.supported(call.action):
+            return NotAllowed(f"{call.action} is switched off by commandsSupport")
+        if self._post is None:
+            return NotConnected("not connected to the central system")
+        if not self._may_pass(call):
+            return NotAllowed(f"the station may not send {call.action} while its registration is {self._gate.value}")
+        return None
+
+    def _may_pass(self, call: QueuedCall) -> bool:
+        if self._gate is Gate.ACCEPTED or call.action == "BootNotification":
+            return True
+        return self._gate is Gate.PENDING and call.triggered
+
+    # -- the wire --------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Send the next CALL if the place on the wire is free."""
+        while self._in_flight is None and self._post is not None:
+            call = self._next()
+            if call is None:
+                return
+            self._put_on_wire(call)
+
+    def _next(self) -> QueuedCall | None:
+        passing = self._passing[0] if self._passing else None
+        transaction = self._transaction[0] if self._transaction and self._gate is Gate.ACCEPTED else None
+        if transaction is not None and transaction.not_before > self._services.clock.wall():
+            self._wake_at(transaction.not_before)
+            transaction = None
+        if transaction is not None and (passing is None or transaction.order < passing.order):
+            return transaction
+        if passing is not None:
+            self._passing.popleft()
+            refusal = self._refusal(passing)
+            if refusal is not None:  # the registration state changed while it waited
+                passing.done(outcome.Error(refusal))
+                return self._next()
+        return passing
+
+    def _put_on_wire(self, call: QueuedCall) -> None:
+        assert self._post is not None
+        payload = to_payload(call.payload())
+        if self._rules.validate:
+            violation = self._services.validator.request(call.action, payload)
+            if violation is not None:
+                self._tell("error", f"{call.action} is not sent, its content is invalid: {violation.description}")
+                if call.of_transaction:
+                    self._transaction.popleft()
+                call.done(outcome.Error(NotAllowed(f"invalid content: {violation.description}")))
+                self._check_idle()
+                return
+        message_id = self._services.message_ids.next()
+        try:
+            self._post(encode_call(message_id, call.action, payload))
+        except ConnectionClosed:
+            # The reader is about to see the same and will detach; a passing CALL fails like all others then.
+            if not call.of_transaction:
+                call.done(outcome.Error(NotConnected(f"the connection went before {call.action} was sent")))
+            self._post = None
+            return
+        call.attempts += 1
+        call.sent_at = self._services.clock.wall()
+        self._in_flight = call
+        self._in_flight_id = message_id
+        self._deadline = self._services.clock.call_later_wall(self._rules.timeout(), self._time_out)
+        self._services.bus.publish(CallSent(self._hash_id, self._station_id, call.action))
+
+    def _wake_at(self, wall: float) -> None:
+        if self._retry is None or not self._retry.pending:
+            self._retry = self._services.clock.call_at_wall(wall, self._pump)
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    def on_result(self, frame: CallResult) -> None:
+        """Take a CALLRESULT that was received."""
+        call = self._answered(frame.message_id, "CALLRESULT")
+        if call is None:
+            return
+        seconds = self._services.clock.wall() - call.sent_at
+        self._services.bus.publish(CallAnswered(self._hash_id, self._station_id, call.action, seconds))
+        try:
+            answer = self._read_answer(call.action, frame.payload)
+        except BadAnswer as error:
+            self._tell("error", str(error))
+            self._failed(call, error)
+        else:
+            self._finished(call, outcome.Value(answer))
+
+    def on_error(self, frame: CallError) -> None:
+        """Take a CALLERROR that was received."""
+        call = self._answered(frame.message_id, "CALLERROR")
+        if call is None:
+            return
+        seconds = self._services.clock.wall() - call.sent_at
+        code = str(read_error_code(frame.code))
+        self._services.bus.publish(
+            CallErrorReceived(self._hash_id, self._station_id, call.action, frame.code, frame.description, seconds)
+        )
+        self._tell("warning", f"the central system refused {call.action}: {frame.code} {frame.description}".rstrip())
+        self._failed(call, CallRefusedByPeer(code, frame.description))
+
+    def _answered(self, message_id: str, kind: str) -> QueuedCall | None:
+        call = self._in_flight
+        if call is None or message_id != self._in_flight_id:
+            odd = OddFrameReceived(
+                self._hash_id, self._station_id, f"orphan {kind}", f"no CALL waits for the id {message_id!r}"
+            )
+            self._services.bus.publish(odd)
+            self._tell("warning", f"ignored a {kind} for the id {message_id!r}: no CALL waits for it")
+            return None
+        self._stop_deadline()
+        self._in_flight = None
+        return call
+
+    def _read_answer(self, action: str, payload: object) -> Any:
+        kind = RESPONSES[action]
+        violation = self._services.validator.response(action, payload) if self._rules.validate else None
+        if violation is not None and self._rules.strict:
+            raise BadAnswer(f"the answer to {action} is invalid: {violation.description}")
+        try:
+            answer = msgspec.convert(payload, kind)
+        except msgspec.ValidationError as error:
+            detail = violation.description if violation is not None else str(error)
+            raise BadAnswer(f"the answer to {action} is invalid: {detail}") from None
+        if violation is not None:
+            # Central systems in the field add members or write null for "absent". What can be read is used.
+            self._tell("warning", f"the answer to {action} breaks the OCPP schema: {violation.description}")
+        return answer
+
+    def _time_out(self) -> None:
+        call = self._in_flight
+        if call is None:
+            return
+        self._in_flight = None
+        self._deadline = None
+        seconds = self._services.clock.wall() - call.sent_at
+        self._services.bus.publish(CallTimedOut(self._hash_id, self._station_id, call.action))
+        self._tell("warning", f"no answer to {call.action} within {seconds:.0f} s")
+        self._failed(call, CallTimeout(f"no response from the central system within {seconds:.0f} s"))
+
+    def _failed(self, call: QueuedCall, error: CallFailed) -> None:
+        if not call.of_transaction:
+            self._finished(call, outcome.Error(error))
+            return
+        if call.attempts < max(1, self._rules.attempts()):
+            call.not_before = self._services.clock.wall() + self._rules.retry_interval() * call.attempts
+            self._pump()
+            return
+        self._tell("error", f"{call.action} is given up after {call.attempts} attempt(s): {error}")
+        self._finished(call, outcome.Error(error))
+
+    def _finished(self, call: QueuedCall, result: Result) -> None:
+        if call.of_transaction:
+            self._transaction.popleft()
+        call.done(result)
+        self._pump()
+        self._check_idle()
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    # -- idleness --------------------------------------------------------------------------------------------------
+
+    def _is_idle(self) -> bool:
+        return self._in_flight is None and not self._transaction and not self._passing
+
+    def _check_idle(self) -> None:
+        if self._idle is not None and self._is_idle():
+            self._idle.set()
+            self._idle = None
+
+
+def _ignore(_: object) -> None:
+    """Nobody waits for the answer."""

@@ -1,0 +1,197 @@
+"""The station's line to the central system: connect, read, lose it, come back (OCPP-J 1.6 §5; RFC 6455).
+
+Reading never waits for logic: a CALL is answered on the spot by a plain function, and what it sets off runs as a task
+of the station.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import trio
+
+from simulator.clock import Alarm
+from simulator.events import Connected, ConnectFailed, Disconnected, OddFrameReceived
+from simulator.ocpp.frames import Call, CallError, CallResult, Ignored, Malformed, parse_frame
+from simulator.transport.backoff import Backoff
+from simulator.transport.connection import Connection, ConnectionClosed, OpenFailed
+
+if TYPE_CHECKING:
+    from simulator.station.station import ChargingStation
+
+SUBPROTOCOL = "ocpp1.6"
+
+#: Wall seconds to open a connection when ``wsOptions.handshakeTimeout`` does not say.
+OPEN_TIMEOUT = 30.0
+#: A connection that lasted this many wall seconds was a good one: the next failure starts the back-off anew.
+GOOD_AFTER = 10.0
+
+
+def connection_url(base: str, station_id: str) -> str:
+    """The central system's URL with the station's percent-encoded id as last path segment (OCPP-J 1.6 §3.1.1).
+
+    Exactly one slash joins the two, however the base ends; a query string stays behind the path.
+    """
+    parts = urlsplit(base)
+    path = f"{parts.path.rstrip('/')}/{quote(station_id, safe='')}"
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+class Line:
+    """Keeps one WebSocket to the central system open for as long as the station is on."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        template = station.info.template
+        self._backoff = Backoff(exponential=template.reconnect_exponential_delay)
+        self._retries_left = self._retries()
+        self._alarm = Alarm(station.clock)
+        self._hold = False
+        self._scope: trio.CancelScope | None = None
+        self._connection: Connection | None = None
+        #: As browsers count: 0 connecting, 1 open, 2 closing, 3 closed.
+        self.state = 3
+
+    @property
+    def url(self) -> str:
+        """Where the next connection goes."""
+        return connection_url(self._station.supervision_url, self._station.info.station_id)
+
+    def held(self) -> bool:
+        """Whether the line stays closed until :meth:`open`."""
+        return self._hold
+
+    def _retries(self) -> int:
+        of_template = self._station.info.template.auto_reconnect_max_retries
+        return self._station.services.auto_reconnect_max_retries if of_template is None else of_template
+
+    # -- control -----------------------------------------------------------------------------------------------------
+
+    def close(self, *, hold: bool) -> None:
+        """End the present connection (close 1000). With ``hold`` none follows until :meth:`open`."""
+        self._hold = hold
+        if self._scope is not None:
+            self.state = 2
+            self._scope.cancel()
+        self._alarm.ring()
+
+    def open(self) -> None:
+        """End a hold and any pause, and connect now."""
+        self._hold = False
+        self._backoff.reset()
+        self._retries_left = self._retries()
+        self._alarm.ring()
+
+    def send(self, text: str) -> None:
+        """Put one frame on the wire; without a connection it is dropped (the conversation it belonged to is gone)."""
+        with contextlib.suppress(ConnectionClosed):
+            self._post(text)
+
+    def _post(self, text: str) -> None:
+        if self._connection is None:
+            raise ConnectionClosed(1006, "not connected")
+        self._connection.post(text)
+        self._station.saw_frame(sent=True, text=text)
+
+    async def ping(self, timeout: float) -> float:
+        """Round trip of a WebSocket ping in wall seconds. :raises ConnectionClosed: no pong within ``timeout``."""
+        if self._connection is None:
+            raise ConnectionClosed(1006, "not connected")
+        return await self._connection.ping(timeout)
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect, hold the conversation, reconnect, for ever. On cancel the connection is closed with 1000."""
+        while True:
+            while self.held():
+                await self._alarm.wait_until_wall(float("inf"))
+            refused = await self._connect_once()
+            if self.held():
+                continue
+            if self._retries_left == 0:
+                self._station.log.error("no reconnection: autoReconnectMaxRetries is used up")
+                self._hold = True
+                continue
+            if self._retries_left > 0:
+                self._retries_left -= 1
+            delay = self._backoff.next_delay(self._station.rng, refused=refused)
+            self._station.log.info("connects again in %.1f s", delay)
+            await self._alarm.wait_until_wall(self._station.clock.wall() + delay)
+
+    async def _connect_once(self) -> bool:
+        """One connection from opening to its end; returns whether the central system refused it."""
+        station, url = self._station, self.url
+        template = station.info.template
+        timeout = template.ws_options.handshake_timeout
+        self.state = 0
+        refused = False
+        try:
+            with trio.CancelScope() as self._scope:
+                async with station.services.dialer.open(
+                    url,
+                    subprotocols=(SUBPROTOCOL,),
+                    options=template.ws_options,
+                    basic_auth=station.basic_auth(),
+                    open_timeout=timeout / 1000 if timeout else OPEN_TIMEOUT,
+                ) as connection:
+                    await self._converse(connection, url)
+        except OpenFailed as error:
+            refused = error.refused
+            station.log.warning("cannot connect to %s: %s", url, error)
+            station.publish(ConnectFailed, url, str(error), None)
+        finally:
+            self._scope = None
+            self.state = 3
+        return refused
+
+    async def _converse(self, connection: Connection, url: str) -> None:
+        station = self._station
+        opened = station.clock.wall()
+        self._connection, self.state = connection, 1
+        station.log.info("connected to %s", url)
+        station.publish(Connected, url)
+        code, reason = 1000, "closed by the station"
+        try:
+            async with trio.open_nursery() as nursery:
+                station.registration.attach(self._post)
+                nursery.start_soon(station.registration.run)
+                try:
+                    while True:
+                        self._read(await connection.receive())
+                except ConnectionClosed as closed:
+                    code, reason = closed.code, closed.reason
+                nursery.cancel_scope.cancel()
+        finally:
+            self._connection = None
+            station.lane.detach()
+            if station.clock.wall() - opened >= GOOD_AFTER:
+                self._backoff.reset()
+                self._retries_left = self._retries()
+            station.log.info(f"connection closed: {code} {reason}".rstrip())
+            station.publish(Disconnected, code, reason)
+            station.connection_lost()
+
+    # -- incoming ----------------------------------------------------------------------------------------------------
+
+    def _read(self, message: str | bytes) -> None:
+        station = self._station
+        if isinstance(message, bytes):
+            station.publish(OddFrameReceived, "binary", f"{len(message)} bytes")
+            station.log.warning("ignored a binary frame of %s bytes: OCPP-J is text", len(message))
+            return
+        station.saw_frame(sent=False, text=message)
+        frame = parse_frame(message)
+        if isinstance(frame, CallResult):
+            station.lane.on_result(frame)
+        elif isinstance(frame, Call):
+            station.dispatcher.on_call(frame)
+        elif isinstance(frame, CallError):
+            station.lane.on_error(frame)
+        elif isinstance(frame, Malformed):
+            station.dispatcher.on_malformed(frame)
+        elif isinstance(frame, Ignored):
+            station.publish(OddFrameReceived, "unknown message type", str(frame.message_type))
+            station.log.warning("ignored a frame of the unknown message type %s", frame.message_type)

@@ -1,0 +1,175 @@
+"""A connector: its status machine (OCPP 1.6 §4.9), its meter, and the transaction that runs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from simulator.energy.meter import ConnectorMeter
+from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus
+from simulator.templates.model import ConnectorTemplate
+
+if TYPE_CHECKING:
+    from simulator.station.transaction import Transaction
+
+Status = ChargePointStatus
+
+#: Where a connector may go from each status: the table of OCPP 1.6 §4.9, transitions A2 to I8.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.AVAILABLE: frozenset(
+        {
+            Status.PREPARING,
+            Status.CHARGING,
+            Status.SUSPENDED_EV,
+            Status.SUSPENDED_EVSE,
+            Status.RESERVED,
+            Status.UNAVAILABLE,
+            Status.FAULTED,
+        }
+    ),
+    Status.PREPARING: frozenset(
+        {
+            Status.AVAILABLE,
+            Status.CHARGING,
+            Status.SUSPENDED_EV,
+            Status.SUSPENDED_EVSE,
+            Status.FINISHING,
+            Status.FAULTED,
+        }
+    ),
+    Status.CHARGING: frozenset(
+        {
+            Status.AVAILABLE,
+            Status.SUSPENDED_EV,
+            Status.SUSPENDED_EVSE,
+            Status.FINISHING,
+            Status.UNAVAILABLE,
+            Status.FAULTED,
+        }
+    ),
+    Status.SUSPENDED_EV: frozenset(
+        {
+            Status.AVAILABLE,
+            Status.CHARGING,
+            Status.SUSPENDED_EVSE,
+            Status.FINISHING,
+            Status.UNAVAILABLE,
+            Status.FAULTED,
+        }
+    ),
+    Status.SUSPENDED_EVSE: frozenset(
+        {
+            Status.AVAILABLE,
+            Status.CHARGING,
+            Status.SUSPENDED_EV,
+            Status.FINISHING,
+            Status.UNAVAILABLE,
+            Status.FAULTED,
+        }
+    ),
+    Status.FINISHING: frozenset({Status.AVAILABLE, Status.PREPARING, Status.UNAVAILABLE, Status.FAULTED}),
+    Status.RESERVED: frozenset({Status.AVAILABLE, Status.PREPARING, Status.UNAVAILABLE, Status.FAULTED}),
+    Status.UNAVAILABLE: frozenset(
+        {
+            Status.AVAILABLE,
+            Status.PREPARING,
+            Status.CHARGING,
+            Status.SUSPENDED_EV,
+            Status.SUSPENDED_EVSE,
+            Status.FAULTED,
+        }
+    ),
+    Status.FAULTED: frozenset(set(Status) - {Status.FAULTED}),
+}
+
+#: Connector 0 stands for the station and knows three statuses only.
+STATION_STATUSES = frozenset({Status.AVAILABLE, Status.UNAVAILABLE, Status.FAULTED})
+
+
+class Connector:
+    """One connector of a station; 0 is the station itself.
+
+    :param changed: called after each change of status or error code.
+    """
+
+    __slots__ = (
+        "_changed",
+        "error_code",
+        "id",
+        "info",
+        "meter",
+        "operative",
+        "promised",
+        "reported",
+        "status",
+        "template",
+        "transaction",
+    )
+
+    def __init__(
+        self,
+        connector_id: int,
+        template: ConnectorTemplate,
+        meter: ConnectorMeter | None,
+        changed: Callable[[Connector], None],
+    ) -> None:
+        self.id = connector_id
+        self.template = template
+        #: None for connector 0.
+        self.meter = meter
+        #: Administrative state: what ChangeAvailability set.
+        self.operative = True
+        self.status = Status(template.boot_status) if template.boot_status else Status.AVAILABLE
+        self.error_code = ChargePointErrorCode.NO_ERROR
+        #: A word for people beside the status (at most 50 characters); goes with the next StatusNotification.
+        self.info: str | None = None
+        self.transaction: Transaction | None = None
+        #: A start has been promised (remote start, generator) and is on its way.
+        self.promised = False
+        #: Status and error code that the central system last took note of; None: nothing in this boot.
+        self.reported: tuple[Status, ChargePointErrorCode] | None = None
+        self._changed = changed
+
+    def move(
+        self,
+        status: Status,
+        *,
+        error_code: ChargePointErrorCode = ChargePointErrorCode.NO_ERROR,
+        info: str | None = None,
+        force: bool = False,
+    ) -> None:
+        """Go to a status; nothing happens when it and the error code are the present ones.
+
+        :param force: whatever the table says: the station is powered up or goes away.
+        :raises ValueError: when the table has no such transition: that is a mistake of this program.
+        """
+        if status is self.status and error_code is self.error_code:
+            return
+        if status is not self.status and not force:
+            allowed = STATION_STATUSES if self.id == 0 else TRANSITIONS[self.status]
+            if status not in allowed:
+                raise ValueError(f"connector {self.id} cannot go from {self.status} to {status}")
+        self.status = status
+        self.error_code = error_code
+        self.info = info
+        self._changed(self)
+
+    @property
+    def at_rest(self) -> Status:
+        """The status of the connector while nobody uses it."""
+        return Status.AVAILABLE if self.operative else Status.UNAVAILABLE
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a vehicle or a tag has to do with the connector."""
+        return self.status not in {Status.AVAILABLE, Status.UNAVAILABLE, Status.FAULTED}
+
+    @property
+    def usable(self) -> bool:
+        """Whether a new session may begin here, the station's own state left aside."""
+        return (
+            self.operative
+            and self.transaction is None
+            and not self.promised
+            and self.status in {Status.AVAILABLE, Status.PREPARING, Status.FINISHING}
+        )

@@ -1,0 +1,280 @@
+"""The automatic transaction generator: one loop per connector that makes transactions on its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import trio
+
+from simulator.clock import Alarm
+from simulator.ocpp.v16.enums import Reason
+from simulator.station.authorization import DEFAULT_ID_TAG
+from simulator.templates.model import GeneratorTemplate
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+    from simulator.station.station import ChargingStation
+
+#: Between two rounds lies at least this many virtual seconds, so that a template without pauses cannot spin.
+SHORTEST_PAUSE = 0.5
+
+
+class GeneratorStatus(msgspec.Struct, rename="camel", omit_defaults=False):
+    """Counters of one connector's generator, with the names of the UI protocol. Dates are virtual POSIX seconds."""
+
+    start: bool = False
+    start_date: float | None = None
+    last_run_date: float | None = None
+    stop_date: float | None = None
+    stopped_date: float | None = None
+    authorize_requests: int = 0
+    accepted_authorize_requests: int = 0
+    rejected_authorize_requests: int = 0
+    start_transaction_requests: int = 0
+    accepted_start_transaction_requests: int = 0
+    rejected_start_transaction_requests: int = 0
+    stop_transaction_requests: int = 0
+    accepted_stop_transaction_requests: int = 0
+    rejected_stop_transaction_requests: int = 0
+    skipped_consecutive_transactions: int = 0
+    skipped_transactions: int = 0
+
+
+class _Loop:
+    """One running loop."""
+
+    __slots__ = ("alarm", "ended", "stop_wanted")
+
+    def __init__(self, alarm: Alarm) -> None:
+        self.alarm = alarm
+        self.stop_wanted = False
+        self.ended = trio.Event()
+
+
+class Generator:
+    """The generator of one station. Its loops are tasks of the station's nursery."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        self._settings = station.info.template.automatic_transaction_generator
+        self.statuses: dict[int, GeneratorStatus] = {}
+        self._loops: dict[int, _Loop] = {}
+        self._tag_index = 0
+        #: Virtual seconds that earlier runs of a connector have used of ``stopAfterHours``.
+        self._used: dict[int, float] = {}
+        #: Connectors whose loop a lost connection ended; they go on when the station is accepted again.
+        self._interrupted: set[int] = set()
+        self._started_once = False
+
+    @property
+    def settings(self) -> GeneratorTemplate:
+        """The template's section, or its defaults where the template has none."""
+        return self._settings or GeneratorTemplate()
+
+    @property
+    def running(self) -> bool:
+        """Whether a loop runs on any connector."""
+        return bool(self._loops)
+
+    # -- control -----------------------------------------------------------------------------------------------------
+
+    def power_up(self) -> None:
+        """The station boots: loops that its last power cycle took down are gone, and an enabled generator starts."""
+        self._loops.clear()
+        self._interrupted.clear()
+        self._started_once = False
+
+    def station_accepted(self) -> None:
+        """The central system has accepted the station: start if the template says so, or resume."""
+        if self.settings.enable and not self._started_once:
+            self._started_once = True
+            self.start()
+        for connector_id in sorted(self._interrupted):
+            self._launch(connector_id)
+        self._interrupted.clear()
+
+    def connection_lost(self) -> None:
+        """``stopOnConnectionFailure``: end the loops, to be resumed when the station is accepted again."""
+        if self.settings.stop_on_connection_failure and self._loops:
+            self._station.log.info("the generator pauses while there is no connection")
+            self._interrupted.update(self._loops)
+            for loop in self._loops.values():
+                self._ask_to_stop(loop)
+
+    def start(self, connector_ids: list[int] | None = None) -> None:
+        """Start the loop of the connectors named, or of all; one that runs goes on as it is.
+
+        An explicit start renews the hours of ``stopAfterHours``.
+        :raises ValueError: a connector does not exist.
+        """
+        for connector_id in self._named(connector_ids):
+            if connector_id in self._loops and not self._loops[connector_id].stop_wanted:
+                self._station.log.warning("the generator of connector %s runs already", connector_id)
+                continue
+            if not self.settings.stop_absolute_duration:
+                self._used[connector_id] = 0.0
+            self._launch(connector_id)
+
+    async def stop(self, connector_ids: list[int] | None = None) -> None:
+        """Stop the loop of the connectors named, or of all, and wait until their transactions are ended.
+
+        :raises ValueError: a connector does not exist.
+        """
+        for loop in self.ask_to_stop(connector_ids):
+            await loop.ended.wait()
+
+    def ask_to_stop(self, connector_ids: list[int] | None = None) -> list[_Loop]:
+        """Tell loops to end their transactions and themselves; returns those that still run."""
+        loops = []
+        for connector_id in self._named(connector_ids):
+            self._interrupted.discard(connector_id)
+            loop = self._loops.get(connector_id)
+            if loop is not None:
+                self._ask_to_stop(loop)
+                loops.append(loop)
+        return loops
+
+    def _named(self, connector_ids: list[int] | None) -> list[int]:
+        known = [connector_id for connector_id in self._station.connectors if connector_id > 0]
+        if not connector_ids:
+            return known
+        for connector_id in connector_ids:
+            if connector_id not in known:
+                raise ValueError(f"Connector {connector_id} does not exist")
+        return connector_ids
+
+    @staticmethod
+    def _ask_to_stop(loop: _Loop) -> None:
+        loop.stop_wanted = True
+        loop.alarm.ring()
+
+    def _launch(self, connector_id: int) -> None:
+        before = self._loops.get(connector_id)
+        loop = self._loops[connector_id] = _Loop(Alarm(self._station.clock))
+        self.statuses.setdefault(connector_id, GeneratorStatus())
+        self._station.spawn(self._run, connector_id, loop, before)
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    async def _run(self, connector_id: int, loop: _Loop, before: _Loop | None) -> None:
+        if before is not None:  # never two loops on one connector
+            await before.ended.wait()
+        station, settings = self._station, self.settings
+        status = self.statuses[connector_id]
+        begun = station.clock.now()
+        deadline = begun + settings.stop_after_hours * 3600 - self._used.get(connector_id, 0.0)
+        status.start, status.start_date, status.stop_date = True, begun, deadline
+        status.stopped_date = None
+        status.skipped_consecutive_transactions = 0
+        station.changed()
+        try:
+            while not loop.stop_wanted and station.clock.now() < deadline:
+                pause = self._between(
+                    settings.min_delay_between_two_transactions, settings.max_delay_between_two_transactions
+                )
+                await self._wait(loop, max(pause, SHORTEST_PAUSE), deadline)
+                if loop.stop_wanted or station.clock.now() >= deadline:
+                    break
+                await self._round(station.connectors[connector_id], status, loop)
+                status.last_run_date = station.clock.now()
+        finally:
+            now = station.clock.now()
+            self._used[connector_id] = self._used.get(connector_id, 0.0) + now - begun
+            status.start, status.stopped_date = False, now
+            if self._loops.get(connector_id) is loop:
+                del self._loops[connector_id]
+            loop.ended.set()
+            station.changed()
+        if not loop.stop_wanted:
+            station.log.info(
+                "the generator of connector %s has done its %g h: %s transaction(s), %s skipped",
+                connector_id,
+                settings.stop_after_hours,
+                status.accepted_start_transaction_requests,
+                status.skipped_transactions,
+            )
+
+    async def _round(self, connector: Connector, status: GeneratorStatus, loop: _Loop) -> None:
+        station, settings = self._station, self.settings
+        if not station.in_service or not connector.usable:
+            return  # inoperative, faulted, or somebody else charges here: look again after the next pause
+        if station.rng.random() >= settings.probability_of_start:
+            status.skipped_consecutive_transactions += 1
+            status.skipped_transactions += 1
+            return
+        status.skipped_consecutive_transactions = 0
+        connector.promised = True
+        try:
+            started = await self._start(connector, status)
+        finally:
+            connector.promised = False
+        transaction = connector.transaction
+        if not started or transaction is None:
+            station.sessions.vehicle_leaves(connector)
+            return
+        duration = self._between(settings.min_duration, settings.max_duration)
+        transaction.watch(loop.alarm.ring)
+        ends = station.clock.now() + duration
+        while not transaction.ended and not loop.stop_wanted:
+            if not await loop.alarm.wait_until(ends):
+                break
+        if transaction.ended:
+            return  # stopped by somebody else
+        status.stop_transaction_requests += 1
+        station.sessions.end(transaction, Reason.LOCAL)
+        answered = await transaction.stop_delivered()
+        if answered:
+            status.accepted_stop_transaction_requests += 1
+        else:
+            status.rejected_stop_transaction_requests += 1
+
+    async def _start(self, connector: Connector, status: GeneratorStatus) -> bool:
+        station, settings = self._station, self.settings
+        id_tag = self._next_tag(connector.id)
+        station.sessions.vehicle_arrives(connector)
+        if settings.require_authorize and station.info.id_tags:
+            status.authorize_requests += 1
+            decision = await station.authorization.authorize(id_tag)
+            if not decision.accepted:
+                status.rejected_authorize_requests += 1
+                station.log.info("generator: tag %s is not authorised: %s", id_tag, decision.reason)
+                return False
+            status.accepted_authorize_requests += 1
+        if not connector.operative or not station.in_service or connector.transaction is not None:
+            return False  # things changed while the central system thought
+        status.start_transaction_requests += 1
+        transaction = station.sessions.begin(connector, id_tag)
+
+        def count(accepted: bool) -> None:
+            if accepted:
+                status.accepted_start_transaction_requests += 1
+            else:
+                status.rejected_start_transaction_requests += 1
+
+        transaction.when_started(count)
+        return True
+
+    async def _wait(self, loop: _Loop, seconds: float, deadline: float) -> None:
+        until = min(self._station.clock.now() + seconds, deadline)
+        while not loop.stop_wanted and await loop.alarm.wait_until(until):
+            pass
+
+    def _between(self, least: float, most: float) -> float:
+        """A whole number of seconds, uniform over both ends; fractions in the template are kept."""
+        if float(least).is_integer() and float(most).is_integer():
+            return float(self._station.rng.randint(int(least), max(int(least), int(most))))
+        return self._station.rng.uniform(least, max(least, most))
+
+    def _next_tag(self, connector_id: int) -> str:
+        tags = self._station.info.id_tags
+        if not tags:
+            return DEFAULT_ID_TAG
+        distribution = self.settings.id_tag_distribution
+        if distribution == "random":
+            return self._station.rng.choice(tags)
+        if distribution == "connector-affinity":
+            return tags[(self._station.info.template_index - 1 + connector_id - 1) % len(tags)]
+        tag = tags[self._tag_index % len(tags)]
+        self._tag_index += 1
+        return tag

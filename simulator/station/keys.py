@@ -1,0 +1,217 @@
+"""The station's OCPP configuration keys: which exist, what may be written, and who acts on a change (OCPP 1.6 §9)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from simulator.energy.meter_values import ENERGY, parse_measurands
+from simulator.templates.info import StationInfo
+
+#: The profiles whose messages this program answers, as ``SupportedFeatureProfiles`` names them.
+IMPLEMENTED_PROFILES = ("Core", "RemoteTrigger")
+
+
+class Kind(enum.Enum):
+    """What a key's value is, and so what ChangeConfiguration accepts."""
+
+    BOOLEAN = "boolean"
+    #: A whole number of 0 or more.
+    INTEGER = "integer"
+    TEXT = "text"
+    #: Comma-separated measurands, each with an optional ``.phase`` suffix.
+    MEASURANDS = "measurands"
+    #: Comma-separated ``connector.rotation`` items.
+    ROTATIONS = "rotations"
+
+
+class StandardKey(msgspec.Struct, frozen=True):
+    """A key of the standard: its kind, whether it may only be read, its value when a template does not set it."""
+
+    kind: Kind
+    read_only: bool
+    #: None: the key exists only if a template sets it.
+    default: str | None
+    what: str
+
+
+BOOL, INT, TEXT, LIST = Kind.BOOLEAN, Kind.INTEGER, Kind.TEXT, Kind.MEASURANDS
+
+#: In the order in which missing ones are created; the README's table is made from it.
+STANDARD_KEYS: dict[str, StandardKey] = {
+    "HeartbeatInterval": StandardKey(INT, False, "0", "seconds between Heartbeats; set by BootNotification.conf"),
+    "SupportedFeatureProfiles": StandardKey(TEXT, True, ",".join(IMPLEMENTED_PROFILES), "feature profiles offered"),
+    "NumberOfConnectors": StandardKey(INT, True, None, "connectors, connector 0 left out; always the station's own"),
+    "MeterValuesSampledData": StandardKey(LIST, False, ENERGY, "measurands of periodic MeterValues"),
+    "MeterValueSampleInterval": StandardKey(INT, False, "60", "seconds between periodic MeterValues, 0 = none"),
+    "ConnectorPhaseRotation": StandardKey(Kind.ROTATIONS, False, None, "phase rotation per connector"),
+    "AuthorizeRemoteTxRequests": StandardKey(BOOL, False, "true", "authorise remote starts like local ones"),
+    "LocalAuthListEnabled": StandardKey(BOOL, False, "false", "use the local authorisation list"),
+    "ConnectionTimeOut": StandardKey(INT, False, "30", "seconds to plug in after presenting a tag, or the reverse"),
+    "ClockAlignedDataInterval": StandardKey(INT, False, "0", "seconds between clock-aligned MeterValues, 0 = none"),
+    "GetConfigurationMaxKeys": StandardKey(INT, True, "50", "keys in one GetConfiguration request"),
+    "LocalAuthorizeOffline": StandardKey(BOOL, False, "true", "start offline for tags known locally"),
+    "LocalPreAuthorize": StandardKey(BOOL, False, "false", "start for tags known locally without Authorize"),
+    "MeterValuesAlignedData": StandardKey(LIST, False, ENERGY, "measurands of clock-aligned MeterValues"),
+    "ResetRetries": StandardKey(INT, False, "1", "attempts at a failed reset"),
+    "StopTransactionOnEVSideDisconnect": StandardKey(BOOL, False, "true", "end the transaction when the EV unplugs"),
+    "StopTransactionOnInvalidId": StandardKey(BOOL, False, "true", "end a transaction whose tag is refused afterwards"),
+    "StopTxnAlignedData": StandardKey(LIST, False, "", "clock-aligned measurands in StopTransaction"),
+    "StopTxnSampledData": StandardKey(LIST, False, "", "sampled measurands in StopTransaction"),
+    "TransactionMessageAttempts": StandardKey(INT, False, "3", "attempts at a transaction message"),
+    "TransactionMessageRetryInterval": StandardKey(INT, False, "60", "seconds times attempts made before a retry"),
+    "UnlockConnectorOnEVSideDisconnect": StandardKey(BOOL, False, "true", "unlock when the vehicle unplugs"),
+    "WebSocketPingInterval": StandardKey(INT, False, "30", "seconds between WebSocket pings, 0 = none"),
+    "MessageTimeout": StandardKey(INT, False, "30", "seconds to wait for the answer to a CALL"),
+    "MinimumStatusDuration": StandardKey(INT, False, "0", "seconds a status must last before it is reported"),
+    "AllowOfflineTxForUnknownId": StandardKey(BOOL, False, None, "start offline for unknown tags"),
+    "AuthorizationCacheEnabled": StandardKey(BOOL, False, None, "use the authorisation cache"),
+    "BlinkRepeat": StandardKey(INT, False, None, "times to blink; stored only"),
+    "LightIntensity": StandardKey(INT, False, None, "percent of the lighting; stored only"),
+    "MaxEnergyOnInvalidId": StandardKey(INT, False, None, "Wh delivered after a tag was refused"),
+}
+
+_ROTATIONS = frozenset({"NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"})
+
+
+class Key(msgspec.Struct):
+    """One key of one station."""
+
+    name: str
+    value: str | None
+    read_only: bool = False
+    visible: bool = True
+    reboot: bool = False
+
+
+class ConfigurationKeys:
+    """The keys of one station, by case-insensitive name, in the order of their creation."""
+
+    def __init__(self, info: StationInfo, supervision_url: str) -> None:
+        self._keys: dict[str, Key] = {}
+        self._watchers: dict[str, list[Callable[[str], None]]] = {}
+        self._phases = info.number_of_phases
+        for entry in info.template.configuration_keys:
+            self._keys[entry.key.lower()] = Key(entry.key, entry.value, entry.readonly, entry.visible, entry.reboot)
+        self._add_missing(info, supervision_url)
+
+    def _add_missing(self, info: StationInfo, supervision_url: str) -> None:
+        template = info.template
+        for name, standard in STANDARD_KEYS.items():
+            if standard.default is not None and name.lower() not in self._keys:
+                self._keys[name.lower()] = Key(name, standard.default, standard.read_only)
+        self._keys["numberofconnectors"] = Key("NumberOfConnectors", str(info.number_of_connectors), True)
+        if "connectorphaserotation" not in self._keys:
+            self._keys["connectorphaserotation"] = Key("ConnectorPhaseRotation", _phase_rotation(info))
+        if template.supervision_url_ocpp_configuration:
+            name = template.supervision_url_ocpp_key
+            if name.lower() not in self._keys:
+                self._keys[name.lower()] = Key(name, supervision_url, reboot=True)
+        if template.amperage_limitation_ocpp_key:
+            name = template.amperage_limitation_ocpp_key
+            if name.lower() not in self._keys:
+                amperage = info.maximum_amperage * AMPERAGE_UNITS[template.amperage_limitation_unit]
+                self._keys[name.lower()] = Key(name, str(round(amperage)))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Key | None:
+        """A key by its name in any case."""
+        return self._keys.get(name.lower())
+
+    def all(self) -> Iterable[Key]:
+        """Every key, hidden ones included."""
+        return self._keys.values()
+
+    def text(self, name: str, default: str = "") -> str:
+        """A key's value, or the default where the key is absent or has none."""
+        key = self._keys.get(name.lower())
+        return default if key is None or key.value is None else key.value
+
+    def flag(self, name: str) -> bool:
+        """A boolean key's value in any case; absent or anything else is false."""
+        return self.text(name).strip().lower() == "true"
+
+    def number(self, name: str, default: int = 0) -> int:
+        """A whole number; absent or unreadable gives the default."""
+        try:
+            return int(self.text(name))
+        except ValueError:
+            return default
+
+    def items(self, name: str) -> list[str]:
+        """A comma-separated list without empty items."""
+        return [item for part in self.text(name).split(",") if (item := part.strip())]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def watch(self, name: str, act: Callable[[str], None]) -> None:
+        """Call ``act(value)`` after each change of a key."""
+        self._watchers.setdefault(name.lower(), []).append(act)
+
+    def set(self, name: str, value: str) -> None:
+        """Write a key in the station's own name, whatever its access; create it if need be."""
+        key = self._keys.get(name.lower())
+        if key is None:
+            key = self._keys[name.lower()] = Key(name, None)
+        if key.value != value:
+            key.value = value
+            self._changed(key)
+
+    def change(self, name: str, value: str) -> str:
+        """Write a key in the central system's name (OCPP 1.6 §5.3); returns the ConfigurationStatus."""
+        key = self._keys.get(name.lower())
+        if key is None:
+            return "NotSupported"
+        if key.read_only:
+            return "Rejected"
+        accepted = acceptable(key.name, value, phases=self._phases)
+        if accepted is None:
+            return "Rejected"
+        if key.value != accepted:
+            key.value = accepted
+            self._changed(key)
+        return "RebootRequired" if key.reboot else "Accepted"
+
+    def _changed(self, key: Key) -> None:
+        for act in self._watchers.get(key.name.lower(), ()):
+            act(key.value or "")
+
+
+#: How many of the unit make one ampere.
+AMPERAGE_UNITS = {"A": 1, "dA": 10, "cA": 100, "mA": 1000}
+
+
+def acceptable(name: str, value: str, *, phases: int) -> str | None:
+    """The value as it is stored, or None where the key's kind refuses it. Vendor keys take any text.
+
+    :param phases: of the station, 0 for direct current: a list of measurands may name only phases that exist.
+    """
+    standard = next((key for known, key in STANDARD_KEYS.items() if known.lower() == name.lower()), None)
+    kind = standard.kind if standard is not None else Kind.TEXT
+    if kind is Kind.BOOLEAN:
+        lowered = value.strip().lower()
+        return lowered if lowered in {"true", "false"} else None
+    if kind is Kind.INTEGER:
+        text = value.strip()
+        return text if text.isascii() and text.isdecimal() else None
+    items = [item.strip() for item in value.split(",")] if value.strip() else []
+    if kind is Kind.MEASURANDS:
+        return value if not parse_measurands(value, phases=phases).unsupported else None
+    if kind is Kind.ROTATIONS:
+        return value if all(_is_rotation(item) for item in items) else None
+    return value
+
+
+def _is_rotation(item: str) -> bool:
+    connector, _, rotation = item.partition(".")
+    return connector.isdecimal() and rotation in _ROTATIONS
+
+
+def _phase_rotation(info: StationInfo) -> str:
+    connectors = range(1, info.number_of_connectors + 1)
+    if info.number_of_phases == 3:
+        return ",".join(f"{connector}.RST" for connector in connectors)
+    return ",".join(f"{connector}.NotApplicable" for connector in connectors)

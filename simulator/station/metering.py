@@ -1,0 +1,118 @@
+"""Between the station and its meters: what a connector may deliver now, and samples as OCPP 1.6 MeterValues."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.clock import format_timestamp
+from simulator.energy.electrical import Circuit, available_power
+from simulator.energy.meter import ConnectorMeter
+from simulator.energy.meter_plan import MeterSwitches, meter_plan
+from simulator.energy.meter_values import Sample, parse_measurands
+from simulator.ocpp.v16.enums import Location, Measurand, Phase, ReadingContext, UnitOfMeasure
+from simulator.ocpp.v16.messages import MeterValue, SampledValue
+from simulator.station.keys import AMPERAGE_UNITS
+from simulator.templates.info import StationInfo
+from simulator.templates.model import ConnectorTemplate
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+    from simulator.station.station import ChargingStation
+    from simulator.station.transaction import Transaction
+
+
+def circuit(info: StationInfo) -> Circuit:
+    """What feeds the connectors of a station."""
+    return Circuit(info.voltage_out, info.number_of_phases)
+
+
+def connector_meter(info: StationInfo, definition: ConnectorTemplate) -> ConnectorMeter:
+    """A new meter for a connector, as its template entries and the station's switches describe it."""
+    template = info.template
+    switches = MeterSwitches(
+        main_voltage=template.main_voltage_meter_values,
+        line_to_line_voltage=template.phase_line_to_line_voltage_meter_values,
+        limit_custom_values=template.custom_value_limitation_meter_values,
+        per_transaction=template.metering_per_transaction,
+    )
+    return ConnectorMeter(meter_plan(definition.meter_values, circuit(info), switches))
+
+
+def power_limit(station: ChargingStation, connector: Connector) -> float:
+    """W that the connector may deliver now: its share of the station, the amperage key, its own maximum."""
+    transaction = connector.transaction
+    if transaction is None or transaction.energy_suspended:
+        return 0.0
+    info, template = station.info, station.info.template
+    shared = template.power_shared_by_connectors
+    return available_power(
+        info.maximum_power,
+        circuit(info),
+        divider=len(station.sessions.running()) if shared else info.number_of_connectors,
+        amperage_limit=_amperage_limit(station),
+        maximum_amperage=info.maximum_amperage,
+        connector_maximum=connector.template.maximum_power,
+    )
+
+
+def _amperage_limit(station: ChargingStation) -> float | None:
+    template = station.info.template
+    if not template.amperage_limitation_ocpp_key:
+        return None
+    try:
+        limit = float(station.keys.text(template.amperage_limitation_ocpp_key))
+    except ValueError:
+        return None
+    return max(0.0, limit) / AMPERAGE_UNITS[template.amperage_limitation_unit]
+
+
+# -- MeterValues -------------------------------------------------------------------------------------------------------
+
+
+def meter_value(station: ChargingStation, connector: Connector, measurands: str, context: ReadingContext) -> MeterValue:
+    """What the connector's meter shows now of a comma-separated list of measurands."""
+    assert connector.meter is not None
+    wanted = parse_measurands(measurands, phases=station.info.number_of_phases).wanted
+    # A template entry may name a context of its own, which holds for the periodic samples.
+    named = None if context is ReadingContext.SAMPLE_PERIODIC else str(context)
+    return _meter_value(station.now(), connector.meter.samples(wanted, context=named))
+
+
+def begin_value(station: ChargingStation, transaction: Transaction) -> MeterValue:
+    """The energy register at the start, context Transaction.Begin: agrees with meterStart."""
+    return _register(transaction, transaction.started_at, transaction.meter_start, ReadingContext.TRANSACTION_BEGIN)
+
+
+def end_value(station: ChargingStation, transaction: Transaction) -> MeterValue:
+    """The energy register at the stop, context Transaction.End: agrees with meterStop."""
+    assert transaction.stopped_at is not None
+    assert transaction.meter_stop is not None
+    return _register(transaction, transaction.stopped_at, transaction.meter_stop, ReadingContext.TRANSACTION_END)
+
+
+def _register(transaction: Transaction, at: float, wh: int, context: ReadingContext) -> MeterValue:
+    meter = transaction.connector.meter
+    assert meter is not None
+    return _meter_value(at, [meter.register_sample(wh, context=str(context))])
+
+
+def _meter_value(at: float, samples: list[Sample]) -> MeterValue:
+    return MeterValue(timestamp=format_timestamp(at), sampled_value=tuple(map(_sampled_value, samples)))
+
+
+def _sampled_value(sample: Sample) -> SampledValue:
+    return SampledValue(
+        value=sample.text,
+        context=ReadingContext(sample.context) if sample.context else None,
+        measurand=Measurand(sample.measurand),
+        phase=Phase(sample.phase) if sample.phase else None,
+        location=Location(sample.location) if sample.location else None,
+        unit=UnitOfMeasure(sample.unit) if sample.unit else None,
+    )
+
+
+def metered(connector: Connector) -> tuple[float, float, float | None]:
+    """Power in W, register in Wh and state of charge in percent, as of the last settlement."""
+    meter = connector.meter
+    assert meter is not None
+    return meter.power_w, meter.register_wh, meter.soc

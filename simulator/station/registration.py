@@ -1,0 +1,218 @@
+"""Registration, heartbeats and pings: what the station does with an open connection (OCPP 1.6 §4.2, §4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import outcome
+
+from simulator.clock import Alarm, parse_timestamp
+from simulator.events import Registered
+from simulator.ocpp.v16.enums import RegistrationStatus
+from simulator.ocpp.v16.messages import BootNotificationRequest, BootNotificationResponse, HeartbeatRequest
+from simulator.station.calls import CallFailed, Gate, Result
+from simulator.transport.connection import ConnectionClosed
+
+if TYPE_CHECKING:
+    from simulator.station.station import ChargingStation
+
+#: Wall seconds before the next BootNotification when the central system names no interval or does not answer.
+BOOT_RETRY = 60.0
+#: Even a station whose heartbeats are switched off sends one a day, to set its clock (OCPP 1.6 §4.6).
+HEARTBEAT_AT_LEAST = 86_400.0
+#: Wall seconds within which the pong must come.
+PONG_TIMEOUT = 10.0
+
+
+class Registration:
+    """The registration of one station and what keeps the connection alive afterwards. Survives reconnections."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        self._alarm = Alarm(station.clock)
+        self._again = Alarm(station.clock)
+        #: The last answer to BootNotification in this power cycle.
+        self.answer: BootNotificationResponse | None = None
+        self.status: RegistrationStatus | None = None
+        self._heartbeat_due = 0.0
+        self._heartbeat_waits = False
+        self._ping_due = 0.0
+        station.keys.watch("HeartbeatInterval", lambda _: self._restart_heartbeat())
+        station.keys.watch("WebSocketPingInterval", lambda _: self._restart_ping())
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the station may do everything (registered, or told to act so by ``autoRegister``)."""
+        return self.status is RegistrationStatus.ACCEPTED
+
+    def power_up(self) -> None:
+        """Forget the registration: the station boots."""
+        self.answer = None
+        self.status = RegistrationStatus.ACCEPTED if self._station.info.template.auto_register else None
+
+    def attach(self, post: Callable[[str], None]) -> None:
+        """A connection is open: pass it to the outgoing lane with what may be said on it."""
+        gate = {
+            None: Gate.BOOTING,
+            RegistrationStatus.ACCEPTED: Gate.ACCEPTED,
+            RegistrationStatus.PENDING: Gate.PENDING,
+            RegistrationStatus.REJECTED: Gate.REJECTED,
+        }[self.status]
+        boots = self.answer is None
+        self._station.lane.attach(post, Gate.BOOTING if boots else gate)
+
+    def boot_again(self) -> None:
+        """Send the next BootNotification now (TriggerMessage while Pending)."""
+        self._again.ring()
+
+    # -- the session -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Register if need be, then send heartbeats and pings until cancelled with the connection."""
+        station = self._station
+        if station.info.template.auto_register and self.answer is None:
+            await self._boot_for_show()
+        elif not self.accepted:
+            await self._register()
+        station.accepted()
+        await self._keep_alive()
+
+    async def _boot_for_show(self) -> None:
+        """``autoRegister``: a real BootNotification goes first; whatever its answer, the station acts as accepted."""
+        try:
+            answer = await self._send_boot()
+        except CallFailed as error:
+            self._station.log.warning("BootNotification: %s; registered anyway (autoRegister)", error)
+        else:
+            self._take_answer(answer)
+        self.status = RegistrationStatus.ACCEPTED
+        self._station.lane.open_gate(Gate.ACCEPTED)
+
+    async def _register(self) -> None:
+        """Send BootNotification until it is accepted.
+
+        Once ``registrationMaxRetries`` is used up the station stays connected and silent; TriggerMessage wakes it.
+        """
+        station = self._station
+        most = station.info.template.registration_max_retries
+        attempts = 0
+        if self.answer is not None:  # reconnected while Pending or Rejected: the agreed pause still holds
+            await self._pause(self.answer.interval)
+        while True:
+            attempts += 1
+            interval = 0
+            try:
+                answer = await self._send_boot()
+            except CallFailed as error:
+                station.log.warning("BootNotification: %s", error)
+            else:
+                self._take_answer(answer)
+                if self.accepted:
+                    return
+                interval = answer.interval
+            if most >= 0 and attempts > most:
+                station.log.error("not registered after %s attempt(s): registrationMaxRetries is used up", attempts)
+                await self._again.wait_until_wall(float("inf"))
+                attempts = 0
+                continue
+            await self._pause(interval)
+
+    async def _pause(self, interval: int) -> None:
+        seconds = float(interval) if interval > 0 else BOOT_RETRY * self._station.rng.uniform(0.9, 1.1)
+        await self._again.wait_until_wall(self._station.clock.wall() + seconds)
+
+    async def _send_boot(self) -> BootNotificationResponse:
+        return await self._station.lane.call(boot_notification(self._station), triggered=True)
+
+    def _take_answer(self, answer: BootNotificationResponse) -> None:
+        station = self._station
+        self.answer, self.status = answer, RegistrationStatus(answer.status)
+        station.publish(Registered, str(answer.status), answer.interval)
+        station.synchronise_clock(answer.current_time)
+        if self.accepted:
+            station.log.info("registered: Accepted, heartbeat every %s s", answer.interval)
+            if answer.interval > 0:
+                station.keys.set("HeartbeatInterval", str(answer.interval))
+            station.lane.open_gate(Gate.ACCEPTED)
+        else:
+            station.log.warning("registration %s, interval %s s", answer.status, answer.interval)
+            station.lane.open_gate(Gate.PENDING if self.status is RegistrationStatus.PENDING else Gate.REJECTED)
+
+    def refreshed(self, answer: BootNotificationResponse) -> None:
+        """Take the answer to a BootNotification that was sent besides the registration (control protocol)."""
+        self._take_answer(answer)
+
+    # -- heartbeats and pings ----------------------------------------------------------------------------------------
+
+    async def _keep_alive(self) -> None:
+        station = self._station
+        self._heartbeat_waits = False
+        self._restart_heartbeat()
+        self._restart_ping()
+        while True:
+            await self._alarm.wait_until_wall(min(station.clock.wall_at(self._heartbeat_due), self._ping_due))
+            if station.clock.now() >= self._heartbeat_due:
+                self._heartbeat_due += self._heartbeat_interval()
+                if self._heartbeat_due <= station.clock.now():  # a missed heartbeat is skipped, never piled up
+                    self._restart_heartbeat()
+                self._heartbeat()
+            if station.clock.wall() >= self._ping_due:
+                try:
+                    await station.line.ping(PONG_TIMEOUT)
+                except ConnectionClosed as closed:
+                    station.log.warning("ping: %s", closed.reason)
+                    return
+                self._restart_ping()
+
+    def _heartbeat_interval(self) -> float:
+        interval = self._station.keys.number("HeartbeatInterval")
+        return float(interval) if interval > 0 else HEARTBEAT_AT_LEAST
+
+    def _restart_heartbeat(self) -> None:
+        self._heartbeat_due = self._station.clock.now() + self._heartbeat_interval()
+        self._alarm.ring()
+
+    def _restart_ping(self) -> None:
+        interval = self._station.keys.number("WebSocketPingInterval")
+        self._ping_due = self._station.clock.wall() + interval if interval > 0 else float("inf")
+        self._alarm.ring()
+
+    def _heartbeat(self) -> None:
+        if not self._heartbeat_waits:
+            self._heartbeat_waits = True
+            self._station.lane.send(HeartbeatRequest(), self._heartbeat_answered)
+
+    def _heartbeat_answered(self, result: Result) -> None:
+        self._heartbeat_waits = False
+        if isinstance(result, outcome.Value):
+            self._station.synchronise_clock(result.value.current_time)
+
+
+def boot_notification(station: ChargingStation) -> BootNotificationRequest:
+    """The BootNotification of a station; what is unknown is left out (OCPP 1.6 §6.3)."""
+    info, template = station.info, station.info.template
+    return BootNotificationRequest(
+        charge_point_vendor=template.charge_point_vendor,
+        charge_point_model=template.charge_point_model,
+        charge_point_serial_number=_at_most_25(info.charge_point_serial_number),
+        charge_box_serial_number=_at_most_25(info.charge_box_serial_number),
+        firmware_version=template.firmware_version or None,
+        iccid=template.iccid or None,
+        imsi=template.imsi or None,
+        meter_type=template.meter_type or None,
+        meter_serial_number=_at_most_25(info.meter_serial_number),
+    )
+
+
+def _at_most_25(serial: str | None) -> str | None:
+    return serial[:25] if serial else None
+
+
+def clock_offset(now: float, current_time: str) -> float | None:
+    """Seconds to add to the process's clock so that it shows the central system's; None when the text is no instant."""
+    try:
+        there, _ = parse_timestamp(current_time)
+    except ValueError:
+        return None
+    return there - now

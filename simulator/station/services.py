@@ -1,0 +1,48 @@
+"""What a station is handed by the composition root: shared, per process, and never imported from above."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import msgspec
+
+from simulator.clock import Clock
+from simulator.config.ws_options import WebSocketOptions
+from simulator.events import EventBus
+from simulator.ids import MessageIds
+from simulator.ocpp.validation import PayloadValidator
+from simulator.transport.connection import Connection
+
+
+class Dials(Protocol):
+    """Whoever opens WebSockets for stations (``transport.websocket.Dialer``)."""
+
+    def open(
+        self,
+        url: str,
+        *,
+        subprotocols: Sequence[str],
+        options: WebSocketOptions,
+        basic_auth: tuple[str, str | bytes] | None = None,
+        open_timeout: float = 30.0,
+    ) -> AbstractAsyncContextManager[Connection]:
+        """Open a connection for the duration of the context."""
+        ...
+
+
+class StationServices(msgspec.Struct, frozen=True, kw_only=True):
+    """The shared parts of a process that every station uses.
+
+    ``seed`` (with the station's hashId) seeds the station's randomness; None draws it from the operating system.
+    ``auto_reconnect_max_retries`` holds for templates that say nothing of it; -1: without end.
+    """
+
+    clock: Clock
+    bus: EventBus
+    dialer: Dials
+    validator: PayloadValidator
+    message_ids: MessageIds
+    seed: int | None = None
+    auto_reconnect_max_retries: int = -1

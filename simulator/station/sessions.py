@@ -1,0 +1,258 @@
+"""Charging sessions: a vehicle comes, a transaction begins, is metered and ends, the vehicle leaves (OCPP 1.6 §4.8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import outcome
+
+from simulator.clock import Alarm, format_timestamp
+from simulator.events import MeterSampled, TransactionStarted, TransactionStopped
+from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, ReadingContext, Reason
+from simulator.ocpp.v16.messages import (
+    IdTagInfo,
+    MeterValue,
+    MeterValuesRequest,
+    StartTransactionRequest,
+    StopTransactionRequest,
+)
+from simulator.station.calls import Result
+from simulator.station.metering import begin_value, end_value, meter_value, metered
+from simulator.station.transaction import UNKNOWN_ID, Transaction
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+    from simulator.station.station import ChargingStation
+
+Status = ChargePointStatus
+
+#: Statuses in which a transaction delivers or could deliver energy.
+CHARGING = frozenset({Status.CHARGING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE})
+
+
+class Sessions:
+    """The sessions of one station. Beginning and ending are plain calls: the messages queue up by themselves."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        station.keys.watch("MeterValueSampleInterval", lambda _: self._interval_changed())
+
+    # -- the vehicle -------------------------------------------------------------------------------------------------
+
+    def vehicle_arrives(self, connector: Connector) -> None:
+        """A vehicle plugs in: Preparing (OCPP 1.6 §4.9, A2 and F2)."""
+        if connector.status in {Status.AVAILABLE, Status.FINISHING, Status.RESERVED}:
+            connector.move(Status.PREPARING)
+
+    def vehicle_leaves(self, connector: Connector) -> None:
+        """The vehicle of an ended or abandoned session unplugs: the connector is at rest again."""
+        if connector.transaction is not None:
+            return
+        if connector.status is Status.PREPARING:
+            connector.move(Status.AVAILABLE)
+        if connector.status in {Status.FINISHING, Status.AVAILABLE}:
+            connector.move(connector.at_rest)
+
+    # -- beginning ---------------------------------------------------------------------------------------------------
+
+    def begin(
+        self, connector: Connector, id_tag: str, *, remote: bool = False, reservation_id: int | None = None
+    ) -> Transaction:
+        """Begin a transaction on an idle connector and queue its StartTransaction."""
+        station = self._station
+        assert connector.transaction is None
+        assert connector.meter is not None
+        station.settle_energy()
+        transaction = connector.transaction = Transaction(
+            connector,
+            id_tag,
+            started_at=station.now(),
+            started_virtual=station.clock.now(),
+            meter_start=connector.meter.begin_transaction(station.rng),
+            sampling=Alarm(station.clock),
+            remote=remote,
+            reservation_id=reservation_id,
+        )
+        self.vehicle_arrives(connector)
+        station.lane.queue_transaction_message(
+            "StartTransaction",
+            lambda: StartTransactionRequest(
+                connector_id=connector.id,
+                id_tag=id_tag,
+                meter_start=transaction.meter_start,
+                reservation_id=reservation_id,
+                timestamp=format_timestamp(transaction.started_at),
+            ),
+            lambda result: self._start_answered(transaction, result),
+        )
+        begin = begin_value(station, transaction)
+        if station.info.template.begin_end_meter_values:
+            self._send_meter_values(transaction, begin)
+        transaction.transaction_data.append(begin)
+        connector.move(Status.CHARGING)
+        station.log.info("transaction begins on connector %s for tag %s", connector.id, id_tag)
+        station.spawn(self._sample, transaction)
+        return transaction
+
+    def _start_answered(self, transaction: Transaction, result: Result) -> None:
+        station, connector = self._station, transaction.connector
+        if isinstance(result, outcome.Error):
+            transaction.id = UNKNOWN_ID
+            transaction.told_start(False)
+            return
+        transaction.id = result.value.transaction_id
+        info: IdTagInfo = result.value.id_tag_info
+        transaction.parent_id_tag = info.parent_id_tag
+        station.publish(TransactionStarted, connector.id, transaction.id, transaction.id_tag, transaction.meter_start)
+        accepted = info.status == AuthorizationStatus.ACCEPTED
+        if not accepted:
+            station.log.warning("the central system answered %s to transaction %s", info.status, transaction.id)
+            self._deauthorized(transaction)
+        transaction.told_start(accepted)
+        station.changed()
+
+    def _deauthorized(self, transaction: Transaction) -> None:
+        """StartTransaction.conf refused the tag (OCPP 1.6 §5.15, §9.1.28)."""
+        transaction.deauthorized = True
+        if transaction.ended:
+            return
+        if self._station.keys.flag("StopTransactionOnInvalidId"):
+            self.end(transaction, Reason.DE_AUTHORIZED)
+            return
+        self._station.settle_energy()
+        transaction.energy_suspended = True
+        if transaction.connector.status in CHARGING:
+            transaction.connector.move(Status.SUSPENDED_EVSE)
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    def end(self, transaction: Transaction, reason: Reason, id_tag: str | None = None) -> None:
+        """End a running transaction, queue its StopTransaction, and let the vehicle leave. Ended ones stay ended.
+
+        :param id_tag: the tag that asked for the end; by default the one that started, where a person stood behind it.
+        """
+        if transaction.ended:
+            return
+        station, connector, template = self._station, transaction.connector, self._station.info.template
+        assert connector.meter is not None
+        if id_tag is None and reason in {Reason.LOCAL, Reason.REMOTE}:
+            id_tag = transaction.id_tag
+        station.settle_energy()
+        transaction.reason = reason
+        transaction.stopped_at = station.now()
+        transaction.meter_stop = meter_stop = connector.meter.end_transaction()
+        end = end_value(station, transaction)
+        transaction.transaction_data.append(end)
+        after = template.out_of_order_end_meter_values and not template.ocpp_strict_compliance
+        if template.begin_end_meter_values and not after:
+            self._send_meter_values(transaction, end)
+        data = tuple(transaction.transaction_data) if self._sends_transaction_data() else None
+        stopped_at = transaction.stopped_at
+
+        def answered(result: Result) -> None:
+            if template.begin_end_meter_values and after:
+                self._send_meter_values(transaction, end)
+            self._stop_answered(transaction, result)
+
+        station.lane.queue_transaction_message(
+            "StopTransaction",
+            lambda: StopTransactionRequest(
+                id_tag=id_tag,
+                meter_stop=meter_stop,
+                timestamp=format_timestamp(stopped_at),
+                transaction_id=transaction.wire_id,
+                reason=reason,
+                transaction_data=data,
+            ),
+            answered,
+        )
+        connector.transaction = None
+        station.log.info(
+            "transaction %s ends on connector %s: %s, %s Wh",
+            transaction.wire_id,
+            connector.id,
+            reason,
+            meter_stop - transaction.meter_start,
+        )
+        connector.move(Status.FINISHING)
+        transaction.told_end()
+        transaction.sampling.ring()
+        self._vehicle_leaves_in_time(connector)
+
+    def _vehicle_leaves_in_time(self, connector: Connector) -> None:
+        delay = self._station.info.template.post_transaction_delay
+        if delay > 0 and not self._station.stopping:
+            self._station.spawn(self._leave_later, connector, delay)
+        else:
+            self.vehicle_leaves(connector)
+
+    async def _leave_later(self, connector: Connector, delay: float) -> None:
+        await self._station.clock.sleep(delay)
+        if connector.status is Status.FINISHING:
+            self.vehicle_leaves(connector)
+
+    def _stop_answered(self, transaction: Transaction, result: Result) -> None:
+        assert transaction.meter_stop is not None
+        assert transaction.reason is not None
+        if isinstance(result, outcome.Value):
+            self._station.publish(
+                TransactionStopped,
+                transaction.connector.id,
+                transaction.wire_id,
+                str(transaction.reason),
+                transaction.meter_stop - transaction.meter_start,
+            )
+        transaction.told_stop(isinstance(result, outcome.Value))
+
+    def _sends_transaction_data(self) -> bool:
+        station = self._station
+        return station.info.template.transaction_data_meter_values or bool(station.keys.items("StopTxnSampledData"))
+
+    def running(self) -> list[Transaction]:
+        """The transactions that run now, by connector."""
+        return [c.transaction for c in self._station.connectors.values() if c.transaction is not None]
+
+    def by_id(self, transaction_id: int) -> Transaction | None:
+        """The running transaction that the central system knows by that id."""
+        return next((running for running in self.running() if running.id == transaction_id), None)
+
+    # -- metering ----------------------------------------------------------------------------------------------------
+
+    async def _sample(self, transaction: Transaction) -> None:
+        """Send MeterValues every MeterValueSampleInterval from the start on; what was missed is skipped."""
+        station = self._station
+        while not transaction.ended:
+            interval = station.keys.number("MeterValueSampleInterval")
+            if interval <= 0:
+                due = float("inf")
+            else:
+                periods = (station.clock.now() - transaction.started_virtual) // interval + 1
+                due = transaction.started_virtual + periods * interval
+            if not await transaction.sampling.wait_until(due):
+                self._take_sample(transaction)
+
+    def _take_sample(self, transaction: Transaction) -> None:
+        station, connector = self._station, transaction.connector
+        assert connector.meter is not None
+        station.settle_energy()
+        reading = meter_value(
+            station, connector, station.keys.text("MeterValuesSampledData"), ReadingContext.SAMPLE_PERIODIC
+        )
+        self._send_meter_values(transaction, reading)
+        if station.keys.items("StopTxnSampledData"):
+            transaction.transaction_data.append(
+                meter_value(station, connector, station.keys.text("StopTxnSampledData"), ReadingContext.SAMPLE_PERIODIC)
+            )
+        station.publish(MeterSampled, connector.id, *metered(connector))
+
+    def _send_meter_values(self, transaction: Transaction, reading: MeterValue) -> None:
+        self._station.lane.queue_transaction_message(
+            "MeterValues",
+            lambda: MeterValuesRequest(
+                connector_id=transaction.connector.id, transaction_id=transaction.wire_id, meter_value=(reading,)
+            ),
+        )
+
+    def _interval_changed(self) -> None:
+        for transaction in self.running():
+            transaction.sampling.ring()

@@ -1,0 +1,311 @@
+"""A charging station is a nursery: everything it does is a task inside it.
+
+Stopping, resetting or crashing a station is ending that one nursery; the other stations see nothing of it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+from simulator.clock import Alarm, Clock
+from simulator.events import (
+    ConnectorStatusChanged,
+    Event,
+    FrameReceived,
+    FrameSent,
+    StationStarted,
+    StationStopped,
+)
+from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason, RegistrationStatus
+from simulator.station.authorization import Authorization
+from simulator.station.calls import CallLane, CallRules, Gate
+from simulator.station.connection import Line
+from simulator.station.connector import Connector
+from simulator.station.generator import Generator
+from simulator.station.keys import ConfigurationKeys
+from simulator.station.metering import connector_meter, power_limit
+from simulator.station.registration import Registration, clock_offset
+from simulator.station.services import StationServices
+from simulator.station.sessions import Sessions
+from simulator.station.status import StatusReports
+from simulator.station.v16.dispatch import Dispatcher
+from simulator.telemetry.log import get_station_logger
+from simulator.templates.info import StationInfo
+
+#: Wall seconds that the ordered end of a station may take: its transactions' last messages, then its statuses.
+END_WITHIN = 3.0
+
+#: A central system's clock that is this close (seconds) sets nothing: the way of the answer takes as long.
+CLOCK_TOLERANCE = 0.25
+
+
+class ChargingStation:
+    """One simulated charging station.
+
+    :meth:`run` is its life: from power-up until :meth:`stop`, through any number of resets. Between lives the object
+    keeps what a real station's memory keeps: configuration keys, availability, registers, undelivered transaction
+    messages.
+    """
+
+    def __init__(self, info: StationInfo, services: StationServices, *, supervision_url: str) -> None:
+        self.info = info
+        self.services = services
+        self.clock: Clock = services.clock
+        self.rng = station_random(services.seed, info.hash_id)
+        self.log = get_station_logger(info.station_id)
+        self._configured_url = supervision_url
+        self._clock_offset = 0.0
+        self.keys = ConfigurationKeys(info, supervision_url)
+        template = info.template
+        self.lane = CallLane(
+            services,
+            info.hash_id,
+            info.station_id,
+            CallRules(
+                timeout=lambda: float(max(1, self.keys.number("MessageTimeout", 30))),
+                attempts=lambda: self.keys.number("TransactionMessageAttempts", 3),
+                retry_interval=lambda: float(self.keys.number("TransactionMessageRetryInterval", 60)),
+                supported=template.commands_support.allows_outgoing,
+                validate=template.payload_schema_validation,
+                strict=template.ocpp_strict_compliance,
+            ),
+            lambda level, text: getattr(self.log, level)(text),
+        )
+        self.connectors: dict[int, Connector] = {}
+        for connector_id, definition in sorted(info.connectors.items()):
+            meter = connector_meter(info, definition) if connector_id > 0 else None
+            self.connectors[connector_id] = Connector(connector_id, definition, meter, self._connector_changed)
+        self.status = StatusReports(self)
+        self.authorization = Authorization(self)
+        self.sessions = Sessions(self)
+        self.registration = Registration(self)
+        self.line = Line(self)
+        self.generator = Generator(self)
+        self.dispatcher = Dispatcher(self)
+        self.started = False
+        self.stopping = False
+        self._nursery: trio.Nursery | None = None
+        self._reset_wanted: Reason | None = None
+        self._end_wanted = trio.Event()
+        self._ended = trio.Event()
+        self._ended.set()
+        #: Ends the time away of a reset.
+        self._away = Alarm(self.clock)
+        self._settled_at = self.clock.now()
+
+    def __repr__(self) -> str:
+        return f"ChargingStation({self.info.station_id!r})"
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live: power up, connect, charge; on reset go away and come back; return after :meth:`stop`.
+
+        On cancel everything ends at once; the connection is still closed with 1000.
+        """
+        self.started, self.stopping = True, False
+        self._away = Alarm(self.clock)
+        self._end_wanted, self._ended = trio.Event(), trio.Event()
+        self.publish(StationStarted)
+        try:
+            while not self.stopping:
+                await self._power_cycle()
+                if self._reset_wanted is None:
+                    break
+                pause = self.info.template.reset_time
+                self.log.info("reset (%s): back in %g s", self._reset_wanted, pause)
+                await self._away.wait_until(self.clock.now() + pause)
+                self._reset_wanted = None
+        finally:
+            self.started = False
+            self._reset_wanted = None
+            self._ended.set()
+            self.publish(StationStopped)
+
+    async def stop(self) -> None:
+        """End the station in order and wait for it; one that is not running is left alone.
+
+        Running transactions get their StopTransaction, every connector reports Unavailable, the connection is closed
+        with 1000. All that takes at most :data:`END_WITHIN` wall seconds and the closing handshake.
+        """
+        if self.started:
+            self.stopping = True
+            self._end_wanted.set()
+            self._away.ring()
+        await self._ended.wait()
+
+    def reset(self, reason: Reason) -> None:
+        """Go away in order and come back after ``resetTime`` (OCPP 1.6 §5.14)."""
+        if self._reset_wanted is None and not self.stopping:
+            self._reset_wanted = reason
+            self._end_wanted.set()
+
+    @property
+    def reset_under_way(self) -> bool:
+        """Whether a reset has been accepted and not finished."""
+        return self._reset_wanted is not None
+
+    async def _power_cycle(self) -> None:
+        """From power-up to the ordered end for a stop or a reset."""
+        self._end_wanted = trio.Event()
+        self._power_up()
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self._nursery.start_soon(self.line.run)
+                await self._end_wanted.wait()
+                with trio.move_on_after(END_WITHIN):
+                    await self._end_in_order()
+                self._nursery.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+
+    def _power_up(self) -> None:
+        self._settled_at = self.clock.now()
+        self.registration.power_up()
+        self.generator.power_up()
+        for transaction in self.sessions.running():  # only a crash leaves any
+            self.sessions.end(transaction, Reason.REBOOT)
+        for connector in self.connectors.values():
+            connector.promised = False
+            connector.reported = None
+            boot = connector.template.boot_status
+            status = ChargePointStatus(boot) if boot and connector.operative else connector.at_rest
+            if connector.id == 0 and status is not connector.at_rest:
+                status = connector.at_rest
+            code = ChargePointErrorCode.OTHER_ERROR if status is ChargePointStatus.FAULTED else None
+            connector.move(status, error_code=code or ChargePointErrorCode.NO_ERROR, force=True)
+
+    async def _end_in_order(self) -> None:
+        self.generator.ask_to_stop()
+        for transaction in self.sessions.running():
+            self.sessions.end(transaction, self._reset_wanted or Reason.LOCAL)
+        if self._reset_wanted is None:
+            for connector in reversed(self.connectors.values()):
+                connector.move(ChargePointStatus.UNAVAILABLE, force=True)
+        if self.lane.connected and self.lane.gate is Gate.ACCEPTED:
+            await self.lane.delivered()
+
+    # -- tasks -------------------------------------------------------------------------------------------------------
+
+    def spawn(self, run: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Run a task of the station; what it raises crashes the station. Without power nothing runs."""
+        if self._nursery is not None:
+            self._nursery.start_soon(run, *args)
+
+    # -- the world as the station sees it ----------------------------------------------------------------------------
+
+    @property
+    def supervision_url(self) -> str:
+        """The central system's URL without the station's id; the vendor key's value where the template makes one."""
+        template = self.info.template
+        if template.supervision_url_ocpp_configuration:
+            return self.keys.text(template.supervision_url_ocpp_key) or self._configured_url
+        return self._configured_url
+
+    @property
+    def online(self) -> bool:
+        """Whether transaction messages go out at once: connected and accepted."""
+        return self.lane.connected and self.lane.gate is Gate.ACCEPTED
+
+    @property
+    def in_service(self) -> bool:
+        """Whether sessions may begin: accepted by the central system (maybe offline now), operative, no fault."""
+        station = self.connectors.get(0)
+        return (
+            self.registration.accepted
+            and not self.stopping
+            and self._reset_wanted is None
+            and (station is None or (station.operative and station.status is not ChargePointStatus.FAULTED))
+        )
+
+    def now(self) -> float:
+        """POSIX seconds on the station's own clock, which the central system sets."""
+        return self.clock.now() + self._clock_offset
+
+    def synchronise_clock(self, current_time: str) -> None:
+        """Follow the central system's clock (OCPP 1.6 §4.6); at a speed other than 1 that would mean nothing."""
+        if self.clock.speed != 1.0:
+            return
+        offset = clock_offset(self.clock.now(), current_time)
+        if offset is None:
+            self.log.warning("currentTime %r is no instant: the clock stays as it is", current_time)
+        elif abs(offset - self._clock_offset) > CLOCK_TOLERANCE:
+            self._clock_offset = offset
+
+    def basic_auth(self) -> tuple[str, str | bytes] | None:
+        """User and password of HTTP Basic authentication, if the template has both."""
+        template = self.info.template
+        if template.supervision_user and template.supervision_password is not None:
+            return template.supervision_user, template.supervision_password
+        return None
+
+    def follow_availability(self, connector: Connector) -> None:
+        """Bring an idle connector's status in line with its administrative state (OCPP 1.6 §5.2)."""
+        if connector.transaction is not None or connector.status is connector.at_rest:
+            return
+        if connector.status is ChargePointStatus.FAULTED or (connector.operative and connector.in_use):
+            return
+        if connector.status is ChargePointStatus.PREPARING:  # the table knows no way from there to Unavailable
+            connector.move(ChargePointStatus.AVAILABLE)
+        connector.move(connector.at_rest)
+
+    # -- energy ------------------------------------------------------------------------------------------------------
+
+    def settle_energy(self) -> None:
+        """Let every meter count the energy since the last settlement, before anything that changes the power."""
+        now = self.clock.now()
+        elapsed, self._settled_at = now - self._settled_at, now
+        if elapsed <= 0:
+            return
+        for transaction in self.sessions.running():
+            connector = transaction.connector
+            if connector.meter is not None:
+                connector.meter.advance(
+                    elapsed,
+                    power_limit(self, connector),
+                    self.rng,
+                    sample_interval_s=float(self.keys.number("MeterValueSampleInterval", 60)),
+                )
+
+    # -- news --------------------------------------------------------------------------------------------------------
+
+    def accepted(self) -> None:
+        """The central system has accepted the station, or it is back on a line where it had been."""
+        self.status.report_changed()
+        self.generator.station_accepted()
+
+    def connection_lost(self) -> None:
+        """The connection is gone."""
+        self.generator.connection_lost()
+        self.changed()
+
+    def _connector_changed(self, connector: Connector) -> None:
+        self.publish(ConnectorStatusChanged, connector.id, str(connector.status), str(connector.error_code))
+        self.status.report(connector)
+
+    def changed(self) -> None:
+        """Something that people watch has changed and no event of its own says so."""
+
+    def publish(self, kind: type[Event], *details: Any) -> None:
+        """Publish an event in the station's name."""
+        self.services.bus.publish(kind(self.info.hash_id, self.info.station_id, *details))
+
+    def saw_frame(self, *, sent: bool, text: str) -> None:
+        """Tell the readers of the wire, if there are any."""
+        kind = FrameSent if sent else FrameReceived
+        if self.services.bus.wanted(kind):
+            self.publish(kind, text)
+
+    @property
+    def registration_status(self) -> RegistrationStatus | None:
+        """The last answer to BootNotification."""
+        return self.registration.status
+
+
+def station_random(seed: int | None, hash_id: str) -> random.Random:
+    """The station's own randomness: repeatable under a seed, and never that of its neighbour."""
+    return random.Random() if seed is None else random.Random(f"{seed}:{hash_id}")

@@ -1,0 +1,135 @@
+"""One transaction: what it knows of itself from the start to the answer of StopTransaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from simulator.clock import Alarm
+from simulator.ocpp.v16.enums import Reason
+from simulator.ocpp.v16.messages import MeterValue
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+
+#: The id of a transaction whose StartTransaction was given up (OCPP 1.6 errata 3.18).
+UNKNOWN_ID = -1
+
+
+class Transaction:
+    """A transaction on a connector. It runs from StartTransaction's being queued, whether or not there is a connection.
+
+    Energy is in Wh, instants are POSIX seconds of the station's own clock.
+    """
+
+    __slots__ = (
+        "_watchers",
+        "_when_started",
+        "_when_stopped",
+        "connector",
+        "deauthorized",
+        "energy_suspended",
+        "id",
+        "id_tag",
+        "meter_start",
+        "meter_stop",
+        "parent_id_tag",
+        "reason",
+        "remote",
+        "reservation_id",
+        "sampling",
+        "started_at",
+        "started_virtual",
+        "stop_accepted",
+        "stopped_at",
+        "transaction_data",
+    )
+
+    def __init__(
+        self,
+        connector: Connector,
+        id_tag: str,
+        *,
+        started_at: float,
+        started_virtual: float,
+        meter_start: int,
+        sampling: Alarm,
+        remote: bool = False,
+        reservation_id: int | None = None,
+    ) -> None:
+        self.connector = connector
+        self.id_tag = id_tag
+        self.remote = remote
+        self.reservation_id = reservation_id
+        self.started_at = started_at
+        #: The same instant on the process's clock, from which sample times count.
+        self.started_virtual = started_virtual
+        self.meter_start = meter_start
+        #: What the central system calls it; None until StartTransaction is answered.
+        self.id: int | None = None
+        self.parent_id_tag: str | None = None
+        #: The central system refused the tag in StartTransaction.conf.
+        self.deauthorized = False
+        #: The tag was refused and the station gives no energy while the transaction stays open.
+        self.energy_suspended = False
+        self.reason: Reason | None = None
+        self.meter_stop: int | None = None
+        self.stopped_at: float | None = None
+        self.transaction_data: list[MeterValue] = []
+        #: Rung when the sample interval changes or the transaction ends.
+        self.sampling = sampling
+        #: Whether StopTransaction was answered; None while that is open.
+        self.stop_accepted: bool | None = None
+        self._watchers: list[Callable[[], None]] = []
+        self._when_started: list[Callable[[bool], None]] = []
+        self._when_stopped: trio.Event | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the transaction has stopped at the station; its StopTransaction may still wait for delivery."""
+        return self.reason is not None
+
+    @property
+    def wire_id(self) -> int:
+        """The id for StopTransaction and MeterValues."""
+        return UNKNOWN_ID if self.id is None else self.id
+
+    # -- watching ----------------------------------------------------------------------------------------------------
+
+    def watch(self, call: Callable[[], None]) -> None:
+        """Call once the transaction has stopped at the station."""
+        self._watchers.append(call)
+
+    def when_started(self, call: Callable[[bool], None]) -> None:
+        """Call with whether the central system accepted the start, once it has answered or was given up."""
+        self._when_started.append(call)
+
+    async def stop_delivered(self) -> bool:
+        """Wait for the answer to StopTransaction; False when it was given up. Bounded only by the retries."""
+        if self.stop_accepted is None:
+            if self._when_stopped is None:
+                self._when_stopped = trio.Event()
+            await self._when_stopped.wait()
+        return bool(self.stop_accepted)
+
+    # -- told by the sessions of the station -------------------------------------------------------------------------
+
+    def told_start(self, accepted: bool) -> None:
+        """StartTransaction is answered or given up."""
+        calls, self._when_started = self._when_started, []
+        for call in calls:
+            call(accepted)
+
+    def told_end(self) -> None:
+        """The transaction has stopped at the station."""
+        calls, self._watchers = self._watchers, []
+        for call in calls:
+            call()
+
+    def told_stop(self, accepted: bool) -> None:
+        """StopTransaction is answered or given up."""
+        self.stop_accepted = accepted
+        if self._when_stopped is not None:
+            self._when_stopped.set()

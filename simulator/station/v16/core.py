@@ -1,0 +1,226 @@
+"""Core profile: the station's answers (OCPP 1.6 §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from simulator.ocpp.errors import CallRefused, ErrorCode
+from simulator.ocpp.v16.enums import (
+    AvailabilityStatus,
+    AvailabilityType,
+    ChargePointStatus,
+    ClearCacheStatus,
+    ConfigurationStatus,
+    DataTransferStatus,
+    Reason,
+    RemoteStartStopStatus,
+    ResetStatus,
+    ResetType,
+    UnlockStatus,
+)
+from simulator.ocpp.v16.messages import (
+    ChangeAvailabilityRequest,
+    ChangeAvailabilityResponse,
+    ChangeConfigurationRequest,
+    ChangeConfigurationResponse,
+    ClearCacheRequest,
+    ClearCacheResponse,
+    DataTransferRequest,
+    DataTransferResponse,
+    GetConfigurationRequest,
+    GetConfigurationResponse,
+    KeyValue,
+    RemoteStartTransactionRequest,
+    RemoteStartTransactionResponse,
+    RemoteStopTransactionRequest,
+    RemoteStopTransactionResponse,
+    ResetRequest,
+    ResetResponse,
+    UnlockConnectorRequest,
+    UnlockConnectorResponse,
+)
+from simulator.station.v16.dispatch import Answer, Handler
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+    from simulator.station.keys import Key
+    from simulator.station.station import ChargingStation
+
+
+class CoreProfile:
+    """The Core profile of one station."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Handler by action."""
+        return {
+            "ChangeAvailability": self.change_availability,
+            "ChangeConfiguration": self.change_configuration,
+            "ClearCache": self.clear_cache,
+            "DataTransfer": self.data_transfer,
+            "GetConfiguration": self.get_configuration,
+            "RemoteStartTransaction": self.remote_start_transaction,
+            "RemoteStopTransaction": self.remote_stop_transaction,
+            "Reset": self.reset,
+            "UnlockConnector": self.unlock_connector,
+        }
+
+    # -- configuration -----------------------------------------------------------------------------------------------
+
+    def get_configuration(self, request: GetConfigurationRequest) -> Answer:
+        """OCPP 1.6 §5.8: all visible keys, or those named; unknown and hidden names come back as unknownKey."""
+        keys = self._station.keys
+        if not request.key:
+            shown = [key for key in keys.all() if key.visible]
+            return Answer(GetConfigurationResponse(configuration_key=tuple(map(_key_value, shown))))
+        most = keys.number("GetConfigurationMaxKeys", 50)
+        if len(request.key) > most:
+            raise CallRefused(
+                ErrorCode.OCCURENCE_CONSTRAINT_VIOLATION,
+                f"{len(request.key)} keys asked for, at most {most} are answered (GetConfigurationMaxKeys)",
+            )
+        known, unknown = [], []
+        for name in request.key:
+            key = keys.get(name)
+            if key is None or not key.visible:
+                unknown.append(name)
+            else:
+                known.append(_key_value(key))
+        return Answer(GetConfigurationResponse(configuration_key=tuple(known), unknown_key=tuple(unknown)))
+
+    def change_configuration(self, request: ChangeConfigurationRequest) -> Answer:
+        """OCPP 1.6 §5.3; the decision itself is the keys'."""
+        station = self._station
+        status = station.keys.change(request.key, request.value)
+        shown = "(hidden)" if _secret(request.key) else repr(request.value)
+        station.log.info("ChangeConfiguration %s = %s: %s", request.key, shown, status)
+        if status in {ConfigurationStatus.ACCEPTED, ConfigurationStatus.REBOOT_REQUIRED}:
+            station.changed()
+        return Answer(ChangeConfigurationResponse(status=ConfigurationStatus(status)))
+
+    def clear_cache(self, request: ClearCacheRequest) -> Answer:
+        """OCPP 1.6 §5.4: there is nothing to clear in a station without an authorisation cache."""
+        return Answer(ClearCacheResponse(status=ClearCacheStatus.REJECTED))
+
+    def data_transfer(self, request: DataTransferRequest) -> Answer:
+        """OCPP 1.6 §5.6: the station knows its own vendor's id and no message of it."""
+        if request.vendor_id.casefold() == self._station.info.template.charge_point_vendor.casefold():
+            return Answer(DataTransferResponse(status=DataTransferStatus.ACCEPTED))
+        return Answer(DataTransferResponse(status=DataTransferStatus.UNKNOWN_VENDOR_ID))
+
+    # -- availability ------------------------------------------------------------------------------------------------
+
+    def change_availability(self, request: ChangeAvailabilityRequest) -> Answer:
+        """OCPP 1.6 §5.2. Connector 0 means the station and all connectors; busy ones follow when they are free."""
+        station = self._station
+        operative = request.type == AvailabilityType.OPERATIVE
+        if request.connector_id == 0:
+            affected = list(station.connectors.values())
+        elif request.connector_id in station.connectors:
+            affected = [station.connectors[request.connector_id]]
+        else:
+            return Answer(ChangeAvailabilityResponse(status=AvailabilityStatus.REJECTED))
+        for connector in affected:
+            connector.operative = operative
+        busy = not operative and any(connector.transaction is not None for connector in affected)
+        status = AvailabilityStatus.SCHEDULED if busy else AvailabilityStatus.ACCEPTED
+
+        async def follow() -> None:
+            for connector in affected:
+                station.follow_availability(connector)
+            station.changed()
+
+        return Answer(ChangeAvailabilityResponse(status=status), follow)
+
+    def unlock_connector(self, request: UnlockConnectorRequest) -> Answer:
+        """OCPP 1.6 §5.18: a running transaction is ended first."""
+        station = self._station
+        connector = station.connectors.get(request.connector_id)
+        if connector is None or connector.id == 0:
+            return Answer(UnlockConnectorResponse(status=UnlockStatus.NOT_SUPPORTED))
+
+        async def unlock() -> None:
+            if connector.transaction is not None:
+                station.sessions.end(connector.transaction, Reason.UNLOCK_COMMAND)
+            else:
+                station.sessions.vehicle_leaves(connector)
+
+        return Answer(UnlockConnectorResponse(status=UnlockStatus.UNLOCKED), unlock)
+
+    # -- transactions ------------------------------------------------------------------------------------------------
+
+    def remote_start_transaction(self, request: RemoteStartTransactionRequest) -> Answer:
+        """OCPP 1.6 §5.11: checked before anything happens, answered before it begins."""
+        station = self._station
+        connector = self._connector_for(request.connector_id)
+        if connector is None:
+            station.log.info("RemoteStartTransaction rejected: no usable connector (asked: %s)", request.connector_id)
+            return Answer(RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED))
+        connector.promised = True
+
+        async def start() -> None:
+            try:
+                await self._start_remotely(connector, request.id_tag)
+            finally:
+                connector.promised = False
+
+        return Answer(RemoteStartTransactionResponse(status=RemoteStartStopStatus.ACCEPTED), start)
+
+    def _connector_for(self, connector_id: int | None) -> Connector | None:
+        station = self._station
+        if not station.in_service:
+            return None
+        if connector_id is not None:
+            connector = station.connectors.get(connector_id)
+            return connector if connector is not None and connector_id > 0 and connector.usable else None
+        usable = [connector for connector in station.connectors.values() if connector.id > 0 and connector.usable]
+        plugged = [connector for connector in usable if connector.status is ChargePointStatus.PREPARING]
+        return next(iter(plugged or usable), None)
+
+    async def _start_remotely(self, connector: Connector, id_tag: str) -> None:
+        station = self._station
+        station.sessions.vehicle_arrives(connector)
+        decision = await station.authorization.authorize_remote_start(id_tag)
+        if not decision.accepted:
+            station.log.warning("remote start on connector %s not authorised: %s", connector.id, decision.reason)
+            station.sessions.vehicle_leaves(connector)
+        elif connector.operative and connector.transaction is None and station.in_service:
+            station.sessions.begin(connector, id_tag, remote=True)
+
+    def remote_stop_transaction(self, request: RemoteStopTransactionRequest) -> Answer:
+        """OCPP 1.6 §5.12."""
+        station = self._station
+        transaction = station.sessions.by_id(request.transaction_id)
+        if transaction is None or not station.registration.accepted:
+            return Answer(RemoteStopTransactionResponse(status=RemoteStartStopStatus.REJECTED))
+
+        async def stop() -> None:
+            station.sessions.end(transaction, Reason.REMOTE)
+
+        return Answer(RemoteStopTransactionResponse(status=RemoteStartStopStatus.ACCEPTED), stop)
+
+    # -- reset -------------------------------------------------------------------------------------------------------
+
+    def reset(self, request: ResetRequest) -> Answer:
+        """OCPP 1.6 §5.14: accepted, unless one is under way already."""
+        station = self._station
+        if station.reset_under_way or station.stopping:
+            return Answer(ResetResponse(status=ResetStatus.REJECTED))
+        reason = Reason.HARD_RESET if request.type == ResetType.HARD else Reason.SOFT_RESET
+
+        async def go() -> None:
+            station.reset(reason)
+
+        return Answer(ResetResponse(status=ResetStatus.ACCEPTED), go)
+
+
+def _key_value(key: Key) -> KeyValue:
+    return KeyValue(key=key.name, readonly=key.read_only, value=None if _secret(key.name) else key.value)
+
+
+def _secret(name: str) -> bool:
+    """Keys whose value never leaves the station (OCPP 1.6 security extension §4.1)."""
+    return name.lower() == "authorizationkey"

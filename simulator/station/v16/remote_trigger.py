@@ -1,0 +1,84 @@
+"""Remote trigger profile: messages that the central system asks for (OCPP 1.6 §5.17)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from simulator.ocpp.v16.enums import MessageTrigger, ReadingContext, TriggerMessageStatus
+from simulator.ocpp.v16.messages import (
+    HeartbeatRequest,
+    MeterValuesRequest,
+    TriggerMessageRequest,
+    TriggerMessageResponse,
+)
+from simulator.station.metering import meter_value
+from simulator.station.v16.dispatch import Answer, Handler
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+    from simulator.station.station import ChargingStation
+
+Trigger = MessageTrigger
+
+
+class RemoteTriggerProfile:
+    """The RemoteTrigger profile of one station."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Handler by action."""
+        return {"TriggerMessage": self.trigger_message}
+
+    def trigger_message(self, request: TriggerMessageRequest) -> Answer:
+        """Answer first, then send what was asked for; a connector that does not exist is refused where it matters."""
+        asked, station = request.requested_message, self._station
+        switches = station.info.template.message_trigger_support
+        if (
+            asked in {Trigger.DIAGNOSTICS_STATUS_NOTIFICATION, Trigger.FIRMWARE_STATUS_NOTIFICATION}
+            or switches.get(str(asked), True) is False
+        ):
+            return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
+        of_connectors = asked in {Trigger.STATUS_NOTIFICATION, Trigger.METER_VALUES}
+        if of_connectors and request.connector_id is not None and request.connector_id not in station.connectors:
+            return _answer(TriggerMessageStatus.REJECTED)
+        if asked == Trigger.BOOT_NOTIFICATION and station.registration.accepted:
+            return _answer(TriggerMessageStatus.REJECTED)
+
+        async def send() -> None:
+            if asked == Trigger.BOOT_NOTIFICATION:
+                station.registration.boot_again()
+            elif asked == Trigger.HEARTBEAT:
+                station.lane.send(HeartbeatRequest(), triggered=True)
+            else:
+                for connector in self._connectors(request.connector_id):
+                    if asked == Trigger.STATUS_NOTIFICATION:
+                        station.status.report(connector, triggered=True)
+                    elif connector.id > 0:
+                        self._send_meter_values(connector)
+
+        return Answer(TriggerMessageResponse(status=TriggerMessageStatus.ACCEPTED), send)
+
+    def _connectors(self, connector_id: int | None) -> list[Connector]:
+        connectors = self._station.connectors
+        return list(connectors.values()) if connector_id is None else [connectors[connector_id]]
+
+    def _send_meter_values(self, connector: Connector) -> None:
+        station = self._station
+        station.settle_energy()
+        reading = meter_value(station, connector, station.keys.text("MeterValuesSampledData"), ReadingContext.TRIGGER)
+        transaction = connector.transaction
+        station.lane.send(
+            MeterValuesRequest(
+                connector_id=connector.id,
+                transaction_id=transaction.id if transaction is not None else None,
+                meter_value=(reading,),
+            ),
+            triggered=True,
+        )
+
+
+def _answer(status: TriggerMessageStatus) -> Answer:
+    return Answer(TriggerMessageResponse(status=status))

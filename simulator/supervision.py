@@ -1,0 +1,88 @@
+"""Supervision: the places where exceptions and exception groups end.
+
+A charging station is a nursery; whatever fails in it ends that nursery and nothing else. :func:`guard` is the wall: it
+runs one unit of work, logs its crash with the cause, and restarts it after a pause that grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+import trio
+
+from simulator.telemetry.log import get_logger
+
+log = get_logger("simulator.supervision")
+
+# The first restart follows after this many wall seconds, each further one after twice as many, up to the second figure.
+RESTART_AFTER = 1.0
+RESTART_AT_MOST = 60.0
+# A unit that ran this long before it crashed starts again with the shortest pause.
+HEALTHY_AFTER = 60.0
+
+
+class LeakedCancellation(Exception):
+    """A ``Cancelled`` came out of a unit that nobody had cancelled: a library lost track of its scopes."""
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions inside a group, however deep; the exception itself when it is no group."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, in one line: type and text of every leaf."""
+    return "; ".join(f"{type(leaf).__name__}: {leaf}".rstrip(": ") for leaf in leaves(error))
+
+
+async def contained(run: Callable[[], Awaitable[None]]) -> Exception | None:
+    """Run to the end and return the exception that ended it, if any.
+
+    A cancellation from outside passes through. A ``Cancelled`` that nobody asked for is returned as
+    :class:`LeakedCancellation` instead of silently ending everything above (it would: no scope up there owns it).
+    KeyboardInterrupt and SystemExit pass.
+    """
+    try:
+        await run()
+    except trio.Cancelled as error:
+        if trio.current_effective_deadline() == float("-inf"):
+            raise
+        return LeakedCancellation(repr(error))
+    except Exception as error:
+        return error
+    except BaseExceptionGroup as group:
+        # A group of plain exceptions is an ExceptionGroup and was caught above; this one holds cancellations as well.
+        rest = group.subgroup(lambda leaf: not isinstance(leaf, Exception | trio.Cancelled))
+        if rest is not None or trio.current_effective_deadline() == float("-inf"):
+            raise
+        plain = group.subgroup(Exception)
+        return plain if isinstance(plain, Exception) else LeakedCancellation(one_line(group))
+    return None
+
+
+async def guard(
+    name: str,
+    run: Callable[[], Awaitable[None]],
+    *,
+    crashed: Callable[[Exception], object] = lambda error: None,
+) -> None:
+    """Run a unit until it returns; after a crash log it with its cause, tell ``crashed``, pause, and run it again.
+
+    On cancel the unit is cancelled and nothing is restarted. The pause is in wall seconds.
+    """
+    pause = RESTART_AFTER
+    while True:
+        begun = trio.current_time()
+        error = await contained(run)
+        if error is None:
+            return
+        if trio.current_time() - begun >= HEALTHY_AFTER:
+            pause = RESTART_AFTER
+        log.error("%s crashed: %s; it starts again in %g s", name, one_line(error), pause, exc_info=error)
+        crashed(error)
+        await trio.sleep(pause)
+        pause = min(pause * 2, RESTART_AT_MOST)
