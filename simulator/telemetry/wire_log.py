@@ -10,7 +10,8 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -95,16 +96,20 @@ class WireLog:
     ) -> list[WireFrame]:
         """The newest ``limit`` frames, oldest of them first.
 
-        :param hash_id: only those of one station. Reading all stations looks at every frame kept (about 1 µs each).
-        :param action: only the CALLs of that action (in any case) and their answers.
+        :param hash_id: only those of one station.
+        :param action: only the CALLs of that action (in any case) and their answers. Of all stations that takes a look
+            at every frame kept, 2 µs each.
         :param after: only frames numbered above it.
         """
-        found: deque[tuple[_Entry, Kind, str | None, str | None]] = deque(maxlen=max(0, limit))
         wanted = None if action is None else action.lower()
-        for entry, kind, message_id, of in self._followed(hash_id):
-            if entry.sequence > after and (wanted is None or (of is not None and of.lower() == wanted)):
-                found.append((entry, kind, message_id, of))
-        return [_shown(*frame) for frame in found]
+        # To name the action of an answer one must have seen its CALL, which as a rule is shortly before it.
+        newest = self._newest(hash_id, None if wanted else 2 * limit)
+        found = [
+            frame
+            for frame in _followed(newest)
+            if frame[0].sequence > after and (wanted is None or (frame[3] is not None and frame[3].lower() == wanted))
+        ]
+        return [_shown(*frame) for frame in found[max(0, len(found) - limit) :]]
 
     # -- keeping -------------------------------------------------------------------------------------------------------
 
@@ -126,26 +131,37 @@ class WireLog:
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def _followed(self, hash_id: str | None) -> Iterator[tuple[_Entry, Kind, str | None, str | None]]:
-        """Entries, oldest first, with kind, message id and the action that they are about."""
-        asked: dict[tuple[str, Direction, str], str] = {}
-        for entry in self._entries:
-            if hash_id is not None and entry.hash_id != hash_id:
-                continue
-            head = _HEAD.match(entry.text)
-            if head is None:
-                yield entry, "other", None, None
-                continue
-            kind, message_id, action = _KINDS[head[1]], head[2], None
-            if kind == "call":
-                action = head[3]
-                if action is not None:
-                    asked[entry.hash_id, entry.direction, message_id] = action
-            else:
-                # Each side numbers its own CALLs, so an answer belongs to a CALL that went the other way.
-                asker: Direction = "received" if entry.direction == "sent" else "sent"
-                action = asked.get((entry.hash_id, asker, message_id))
-            yield entry, kind, message_id, action
+    def _newest(self, hash_id: str | None, count: int | None) -> list[_Entry]:
+        """The newest ``count`` entries of a station or of all, oldest first."""
+        entries: Iterator[_Entry] = reversed(self._entries)
+        if hash_id is not None:
+            entries = (entry for entry in entries if entry.hash_id == hash_id)
+        newest = list(islice(entries, count))
+        newest.reverse()
+        return newest
+
+
+_About = tuple[_Entry, Kind, str | None, str | None]
+
+
+def _followed(entries: Iterable[_Entry]) -> Iterator[_About]:
+    """Each entry with its kind, its message id and the action that it is about."""
+    asked: dict[tuple[str, Direction, str], str] = {}
+    for entry in entries:
+        head = _HEAD.match(entry.text)
+        if head is None:
+            yield entry, "other", None, None
+            continue
+        kind, message_id, action = _KINDS[head[1]], head[2], None
+        if kind == "call":
+            action = head[3]
+            if action is not None:
+                asked[entry.hash_id, entry.direction, message_id] = action
+        else:
+            # Each side numbers its own CALLs, so an answer belongs to a CALL that went the other way.
+            asker: Direction = "received" if entry.direction == "sent" else "sent"
+            action = asked.get((entry.hash_id, asker, message_id))
+        yield entry, kind, message_id, action
 
 
 def _shown(entry: _Entry, kind: Kind, message_id: str | None, action: str | None) -> WireFrame:
