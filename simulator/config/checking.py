@@ -10,7 +10,7 @@ import jsonschema
 import msgspec
 
 from simulator.config.fields import Schema, keys_of, section_of
-from simulator.config.problems import Place, Report, did_you_mean, nearest, show_value
+from simulator.config.problems import Place, Report, did_you_mean, is_secret, nearest, show_value
 
 _KINDS = {
     "string": "a text",
@@ -89,13 +89,19 @@ class Checker:
         if isinstance(value, str) and (limit := schema.get("maxLength")) is not None and len(value) > limit:
             report.error(path, f"{len(value)} characters, and at most {limit} fit", "shorten it")
             return
-        report.error(path, f"expected {describe(schema)}, got {show_value(value, path)}", _mend(schema, value))
+        choices = schema.get("enum", ())
+        if len(choices) > 9 and isinstance(value, str) and (suggestion := did_you_mean(value, choices)):
+            report.error(path, f"{show_value(value, path)} is none of the {len(choices)} values known here", suggestion)
+            return
+        suggestion = "" if is_secret(path) else _mend(schema, value)
+        report.error(path, f"expected {describe(schema)}, got {show_value(value, path)}", suggestion)
 
 
 def describe(schema: Schema) -> str:
     """What a schema lets through, in words."""
     if "enum" in schema:
-        return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
+        choices = ", ".join(json.dumps(value) for value in schema["enum"])
+        return f"one of {choices}" if len(schema["enum"]) > 1 else choices
     if "const" in schema:
         return json.dumps(schema["const"])
     if "anyOf" in schema:

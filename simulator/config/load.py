@@ -16,7 +16,7 @@ from simulator.config.model import DEFAULT_PERFORMANCE_URI, SCHEMA_VERSION, Simu
 from simulator.config.problems import Place, Problem, Report, did_you_mean, show_path
 from simulator.config.reading import parse_json, read_json, tidy
 from simulator.config.schemas import IGNORED_KEYS, LEGACY_KEYS, config_schema
-from simulator.config.urls import url_problem
+from simulator.config.urls import show_url, url_problem
 
 LOG_SECTION = {
     "enabled": "logEnabled",
@@ -204,10 +204,19 @@ def _apply_overrides(document: dict[str, Any], overrides: Sequence[str], report:
         if not separator or path is None:
             option.error((), f'"{override}" is not of the form path=value', "for example worker.startDelay=0")
         else:
+            report.written_elsewhere(_new_part(document, path), "--set")
             _put(document, path, _override_value(path, text, option), option)
         report.problems += option.problems
-        if path is not None:
-            report.written_elsewhere(path, "--set")
+
+
+def _new_part(document: Any, path: Place) -> Place:
+    """The shortest part of ``path`` that is not in the document yet, or the whole path."""
+    for length, part in enumerate(path, 1):
+        try:
+            document = document[part]
+        except (KeyError, IndexError, TypeError):
+            return path[:length]
+    return path
 
 
 def _parse_path(name: str) -> Place | None:
@@ -301,13 +310,10 @@ def _check_meaning(config: SimulatorConfig, document: dict[str, Any], report: Re
     for name in ("logFile", "logErrorFile"):
         if document.get(name) == "":
             report.error((name,), "is empty", "write a file name, or logEnabled: false for no log")
-    if config.worker.pool_min_size > config.worker.pool_max_size and not report.broken(("worker",)):
-        place = ("worker", "poolMinSize" if "poolMinSize" in document.get("worker", {}) else "poolMaxSize")
-        report.error(
-            place,
-            f"poolMinSize {config.worker.pool_min_size} is above poolMaxSize {config.worker.pool_max_size}",
-            "swap them",
-        )
+    worker = config.worker
+    if worker.process_type == "dynamicPool" and worker.pool_min_size > worker.pool_max_size:
+        message = f"{worker.pool_min_size} is above poolMaxSize, {worker.pool_max_size}, which counts"
+        report.warning(("worker", "poolMinSize"), message, "raise poolMaxSize")
     _check_authentication(config, report)
     _check_storage(config, report)
     fleet: Place = ("stationTemplateUrls",)
@@ -326,7 +332,7 @@ def report_urls(urls: Sequence[str], path: Place, report: Report) -> None:
         if (problem := url_problem(url)) is not None:
             message, suggestion = problem
             place = (*path, position) if len(urls) > 1 else path
-            report.error(place, f'"{url}": {message}', suggestion)
+            report.error(place, f'"{show_url(url)}": {message}', suggestion)
 
 
 def _check_authentication(config: SimulatorConfig, report: Report) -> None:

@@ -13,7 +13,7 @@ Severity = Literal["error", "warning"]
 Place = tuple[str | int, ...]
 """A place inside a JSON document: keys and list positions."""
 
-_SECRET_WORDS = ("password", "passphrase", "auth", "pfx", "secret")
+_SECRETS = ("password", "supervisionPassword", "passphrase", "auth", "pfx", "key", "headers")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -122,11 +122,15 @@ def show_path(path: Place) -> str:
 
 def show_value(value: Any, path: Place = ()) -> str:
     """A value as JSON in at most 60 characters; nothing of it where it may be a secret."""
-    names = [part.lower() for part in path if isinstance(part, str)]
-    if any(word in name for name in names for word in _SECRET_WORDS):
+    if is_secret(path):
         return "something else"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def is_secret(path: Place) -> bool:
+    """Whether what is at ``path`` may be a secret, which no message may show."""
+    return any(part in _SECRETS for part in path)
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import stat
 from pathlib import Path
 from typing import Any, NoReturn
@@ -137,8 +138,8 @@ def _explain(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
     reason = error.msg[:1].lower() + error.msg[1:]
     if "delimiter" in reason and rest[0] == '"':
         return "a comma is missing before this", 'separate entries with ","'
-    if rest.startswith(("True", "False", "None")):
-        return f"{rest[:5].strip(',')} is no JSON value", "write true, false or null"
+    if word := re.match("True|False|None", rest):
+        return f"{word[0]} is no JSON value", "write true, false or null"
     return f"not JSON ({reason.removesuffix(' at')})", "mend the document here"
 
 

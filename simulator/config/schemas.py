@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -14,9 +13,6 @@ from simulator.config.model import LogConfig, SimulatorConfig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NOT_YET = "accepted, does nothing yet"
-
-Additions = Mapping[str, Mapping[str, Schema]]
-"""More keys by the name of the model that they are read for: other spellings of its own keys."""
 
 IGNORED_KEYS = (
     "statisticsDisplayInterval",
@@ -87,14 +83,6 @@ def model_schema(model: type[msgspec.Struct], title: str, *, also: tuple[type[ms
     return {"$schema": DIALECT, **root, "title": title, "$defs": definitions}
 
 
-def map_properties(schema: Schema, change: Callable[[str, str, Schema], Schema]) -> None:
-    """Replace each property of each model of ``schema`` by ``change(name of the model, key, property)``."""
-    for name, definition in {"": schema, **schema["$defs"]}.items():
-        properties = definition.get("properties", {})
-        for key, prop in properties.items():
-            properties[key] = change(name, key, prop)
-
-
 def _models_below(model: type[msgspec.Struct], also: tuple[type[msgspec.Struct], ...]) -> list[type[msgspec.Struct]]:
     found: list[type[msgspec.Struct]] = []
     waiting = [model, *also]
@@ -115,13 +103,16 @@ def _refine(definition: Schema, model: type[msgspec.Struct]) -> None:
     definition["required"] = [key.name for key in keys_of(model) if key.required]
     for key in keys_of(model):
         prop = definition["properties"][key.name]
-        default = prop.pop("default", None)
+        default = msgspec.to_builtins(prop.pop("default", None))
+        default = list(default) if isinstance(default, tuple) else default
         content = key.schema or _without_null({name: value for name, value in prop.items() if name != "description"})
         refined: dict[str, Any] = {"description": key.description if key.acts else f"{key.description} ({NOT_YET})"}
         refined.update(content)
         refined.update(key.bounds)
         if re.match(r"(typing\.)?Annotated\[dict\[int", str(key.type)):
             refined["propertyNames"] = {"pattern": "^(0|[1-9][0-9]{0,3})$"}
+        if "anyOf" in refined and default == []:
+            default = None  # says that the key is absent
         if default is not None and "$ref" not in refined and not key.required:
             refined["default"] = default
         definition["properties"][key.name] = refined

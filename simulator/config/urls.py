@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 
@@ -18,7 +19,7 @@ def url_problem(url: str) -> tuple[str, str] | None:
     if parts.scheme in ("http", "https"):
         return (
             f"{parts.scheme} is no WebSocket URL",
-            f"write {'wss' if parts.scheme == 'https' else 'ws'}://{url.split('://', 1)[-1]}",
+            f"write {'wss' if parts.scheme == 'https' else 'ws'}://{show_url(url).split('://', 1)[-1]}",
         )
     if parts.scheme not in ("ws", "wss"):
         if "://" in url:
@@ -29,5 +30,10 @@ def url_problem(url: str) -> tuple[str, str] | None:
     if port == 0:
         return "port 0 cannot be connected to", example
     if parts.fragment:
-        return "a WebSocket URL has no fragment (#)", f"write {url.split('#', 1)[0]}"
+        return "a WebSocket URL has no fragment (#)", f"write {show_url(url).split('#', 1)[0]}"
     return None
+
+
+def show_url(url: str) -> str:
+    """A URL for messages: without user name and password."""
+    return re.sub(r"//[^/@]*@", "//", url)

@@ -13,7 +13,7 @@ import msgspec
 from simulator.config.load import LoadedConfig
 from simulator.config.model import Distribution, StationTemplateEntry
 from simulator.config.problems import ConfigurationError, Place, Problem, Report, nearest
-from simulator.config.urls import url_problem
+from simulator.config.urls import show_url, url_problem
 from simulator.templates.identity import hash_ids, station_id
 from simulator.templates.load import LoadedTemplate, load_template
 from simulator.templates.tags import find_tag_list, load_tags
@@ -134,7 +134,7 @@ class _Planner:
         self._tags: dict[Path, tuple[str, ...]] = {}
         for url in supervision_urls or ():
             if (problem := url_problem(url)) is not None:
-                self._of_files.append(Problem("--csms", "", f'"{url}": {problem[0]}', problem[1]))
+                self._of_files.append(Problem("--csms", "", f'"{show_url(url)}": {problem[0]}', problem[1]))
 
     def read_entries(self) -> list[FleetEntry]:
         """The entries whose templates are fine."""
