@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from simulator.clock import format_timestamp
+from simulator.timestamps import format_timestamp
 from simulator.csms.ledger import Ledger, LedgerTransaction, StopKind
 from simulator.csms.policy import BootPolicy, TagTable
 from simulator.csms.rules import REGISTER_TOLERANCE, import_registers, status_problem

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from simulator.clock import parse_timestamp
+from simulator.timestamps import parse_timestamp
 
 
 class BootPolicy(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from simulator.clock import parse_timestamp
+from simulator.timestamps import parse_timestamp
 
 _EVERY = frozenset(
     {

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import jsonschema_rs
 import msgspec
 
-from simulator.clock import parse_timestamp
+from simulator.timestamps import parse_timestamp
 from simulator.ocpp.errors import CallRefused, ErrorCode
 from simulator.ocpp.frames import MAX_DESCRIPTION
 from simulator.ocpp.v16.messages import REQUESTS

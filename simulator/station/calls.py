@@ -76,6 +76,8 @@ class Gate(enum.Enum):
     REJECTED = "rejected"
     #: Everything.
     ACCEPTED = "accepted"
+    #: Nothing any more: the station has said all it had to say and is about to close the connection.
+    CLOSED = "closed"
 
 
 class QueuedCall:
@@ -269,12 +271,11 @@ class CallLane:
 
     async def delivered(self) -> None:
         """Wait until nothing waits or is under way. Bounded by the caller."""
-        if self._is_idle():
-            await trio.lowlevel.checkpoint()
-            return
-        if self._idle is None:
-            self._idle = trio.Event()
-        await self._idle.wait()
+        await trio.lowlevel.checkpoint()
+        while not self._is_idle():
+            if self._idle is None:
+                self._idle = trio.Event()
+            await self._idle.wait()
 
     def _refusal(self, call: QueuedCall) -> CallFailed | None:
         if not self._rules.supported(call.action):
@@ -286,9 +287,11 @@ class CallLane:
         return None
 
     def _may_pass(self, call: QueuedCall) -> bool:
-        if self._gate is Gate.ACCEPTED or call.action == "BootNotification":
+        if self._gate is Gate.ACCEPTED:
             return True
-        return self._gate is Gate.PENDING and call.triggered
+        if self._gate is Gate.CLOSED:
+            return False
+        return call.action == "BootNotification" or (self._gate is Gate.PENDING and call.triggered)
 
     # -- the wire --------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from simulator.energy.meter_values import ENERGY, parse_measurands
+from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, FEATURE_PROFILES
 from simulator.templates.info import StationInfo
 
 #: The profiles whose messages this program answers, as ``SupportedFeatureProfiles`` names them.
@@ -101,7 +102,8 @@ class ConfigurationKeys:
         template = info.template
         for name, standard in STANDARD_KEYS.items():
             if standard.default is not None and name.lower() not in self._keys:
-                self._keys[name.lower()] = Key(name, standard.default, standard.read_only)
+                value = _offered_profiles(info) if name == "SupportedFeatureProfiles" else standard.default
+                self._keys[name.lower()] = Key(name, value, standard.read_only)
         self._keys["numberofconnectors"] = Key("NumberOfConnectors", str(info.number_of_connectors), True)
         if "connectorphaserotation" not in self._keys:
             self._keys["connectorphaserotation"] = Key("ConnectorPhaseRotation", _phase_rotation(info))
@@ -208,6 +210,16 @@ def acceptable(name: str, value: str, *, phases: int) -> str | None:
 def _is_rotation(item: str) -> bool:
     connector, _, rotation = item.partition(".")
     return connector.isdecimal() and rotation in _ROTATIONS
+
+
+def _offered_profiles(info: StationInfo) -> str:
+    """The implemented profiles of which ``commandsSupport`` leaves anything."""
+    allowed = info.template.commands_support.allows_incoming
+    return ",".join(
+        profile
+        for profile in IMPLEMENTED_PROFILES
+        if profile == "Core" or any(allowed(action) for action in FEATURE_PROFILES[profile] & CENTRAL_SYSTEM_ACTIONS)
+    )
 
 
 def _phase_rotation(info: StationInfo) -> str:

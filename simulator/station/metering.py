@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.clock import format_timestamp
 from simulator.energy.electrical import Circuit, available_power
 from simulator.energy.meter import ConnectorMeter
 from simulator.energy.meter_plan import MeterSwitches, meter_plan
@@ -14,6 +13,7 @@ from simulator.ocpp.v16.messages import MeterValue, SampledValue
 from simulator.station.keys import AMPERAGE_UNITS
 from simulator.templates.info import StationInfo
 from simulator.templates.model import ConnectorTemplate
+from simulator.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import outcome
 
-from simulator.clock import Alarm, parse_timestamp
+from simulator.clock import Alarm
 from simulator.events import Registered
 from simulator.ocpp.v16.enums import RegistrationStatus
 from simulator.ocpp.v16.messages import BootNotificationRequest, BootNotificationResponse, HeartbeatRequest
 from simulator.station.calls import CallFailed, Gate, Result
+from simulator.timestamps import parse_timestamp
 from simulator.transport.connection import ConnectionClosed
 
 if TYPE_CHECKING:

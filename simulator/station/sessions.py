@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import outcome
 
-from simulator.clock import Alarm, format_timestamp
+from simulator.clock import Alarm
 from simulator.events import MeterSampled, TransactionStarted, TransactionStopped
 from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, ReadingContext, Reason
 from simulator.ocpp.v16.messages import (
@@ -19,6 +19,7 @@ from simulator.ocpp.v16.messages import (
 from simulator.station.calls import Result
 from simulator.station.metering import begin_value, end_value, meter_value, metered
 from simulator.station.transaction import UNKNOWN_ID, Transaction
+from simulator.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector

@@ -188,6 +188,7 @@ class ChargingStation:
                 connector.move(ChargePointStatus.UNAVAILABLE, force=True)
         if self.lane.connected and self.lane.gate is Gate.ACCEPTED:
             await self.lane.delivered()
+            self.lane.open_gate(Gate.CLOSED)
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 

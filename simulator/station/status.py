@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import outcome
 
-from simulator.clock import format_timestamp
 from simulator.ocpp.v16.messages import StatusNotificationRequest
 from simulator.station.calls import Result
+from simulator.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector

@@ -1,0 +1,26 @@
+"""Instants as text."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def format_timestamp(posix: float) -> str:
+    """RFC 3339 in UTC with milliseconds and ``Z``, as OCPP asks of a sender: ``2026-11-22T13:45:00.000Z``."""
+    milliseconds = round(posix * 1000)
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    base = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{base}.{milliseconds:03d}Z"
+
+
+def parse_timestamp(text: str) -> tuple[float, bool]:
+    """Read any ISO 8601 form of an instant.
+
+    :returns: POSIX seconds, and whether the text named its zone (without one it is taken as UTC).
+    :raises ValueError: when the text is no instant.
+    """
+    moment = datetime.fromisoformat(text.strip().upper().replace(",", "."))
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC).timestamp(), False
+    return moment.timestamp(), True
