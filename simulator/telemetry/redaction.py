@@ -67,9 +67,7 @@ _HEADER = re.compile(
     rf"""(?:{_QUOTED}|(?:basic|bearer|digest)\s+{_WORD}|{_WORD}:{_WORD})""",
     re.IGNORECASE,
 )
-_KEYED_VALUE = re.compile(
-    rf"""((?<!\w)\\*["']?(?:value|attribute_?value)\\*["']?\s*[:=]\s*)(?:{_QUOTED})""", re.IGNORECASE
-)
+_KEYED_VALUE = re.compile(rf"""((?<!\w)(?:value|attribute_?value)\\*["']?\s*[:=]\s*)(?:{_QUOTED})""", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
