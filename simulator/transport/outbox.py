@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import trio
 
 from simulator.transport.connection import Limits
 from simulator.transport.tap import Tap
+
+log = logging.getLogger("simulator.transport")
 
 # One write to the network. Each has `send_timeout` of its own, so a slow peer that does take bytes stays connected.
 _SEND_SIZE = 16 * 1024
@@ -96,6 +99,9 @@ class Outbox:
                     else:
                         await self._write_pieces(scope, memoryview(data))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
+                broke = True
+            except Exception:
+                log.exception("writing to a peer failed")
                 broke = True
         self._scope = None
         stalled = scope.cancelled_caught and not self._stopped

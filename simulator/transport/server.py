@@ -180,6 +180,10 @@ async def _serve_one(stream: trio.abc.Stream, nursery: trio.Nursery, handler: Ha
         request = await _receive_request(link, deadline, remote)
         if request is not None and _answer(link, request, options):
             await _handle(link, handler)
+    except Exception:
+        # Ours to mend, but no reason to end the other connections.
+        log.exception("serving %s failed", remote)
+        link.fail(INTERNAL_ERROR, "internal error")
     except BaseException:
         # Cancelled, by the end of the server.
         link.close_soon(GOING_AWAY, "the server is shutting down")
@@ -197,6 +201,11 @@ async def _receive_request(link: _ServerLink, deadline: float, remote: str) -> H
         return None
     headers = [("host", event.host)]
     headers += [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in event.extra_headers]
+    # wsproto takes these apart; they belong to what the client sent all the same.
+    if event.subprotocols:
+        headers.append(("sec-websocket-protocol", ", ".join(event.subprotocols)))
+    if event.extensions:
+        headers.append(("sec-websocket-extensions", ", ".join(map(str, event.extensions))))
     link.path, link.headers, link.remote = event.target, headers, remote
     return HandshakeRequest(event.target, headers, tuple(event.subprotocols), remote)
 
@@ -214,7 +223,7 @@ def _answer(link: _ServerLink, request: HandshakeRequest, options: ServerOptions
         link.reject(status, body.encode(), challenge)
         return False
     chosen = next((name for name in request.subprotocols if name in options.subprotocols), None)
-    link.accept(chosen, [], compress=options.compress)
+    link.accept(chosen, compress=options.compress)
     if options.subprotocols and chosen is None:
         link.close_soon(PROTOCOL_ERROR, f"this server speaks {', '.join(options.subprotocols)}")
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -38,6 +39,11 @@ _OWN_HEADERS = frozenset({"connection", "upgrade", "host"})
 # How long the body of a refusal may lag behind its status before we do without it.
 _REFUSAL_BODY_WITHIN = 0.5
 
+_CREDENTIALS = re.compile(r"//[^/?#]*@")
+# RFC 9110 §5.1 and §5.5.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
 OpenStream = Callable[[str, int], Awaitable[trio.abc.Stream]]
 
 
@@ -47,15 +53,16 @@ class Target:
     __slots__ = ("credentials", "host", "host_header", "port", "resource", "secure", "shown")
 
     def __init__(self, url: str) -> None:
+        shown = _CREDENTIALS.sub("//", url)
         try:
             parts = urlsplit(url.strip())
             port = parts.port
         except ValueError as error:
-            raise OpenFailed("url", f"{url}: not a URL: {error}") from None
+            raise OpenFailed("url", f"{shown}: not a URL: {error}") from None
         if parts.scheme not in ("ws", "wss"):
-            raise OpenFailed("url", f"{url}: the URL of a central system starts with ws:// or wss://")
+            raise OpenFailed("url", f"{shown}: the URL of a central system starts with ws:// or wss://")
         if not parts.hostname:
-            raise OpenFailed("url", f"{url}: the URL names no host")
+            raise OpenFailed("url", f"{shown}: the URL names no host")
         self.secure = parts.scheme == "wss"
         self.host: str = parts.hostname
         self.port: int = port if port is not None else (443 if self.secure else 80)
@@ -69,10 +76,6 @@ class Target:
         if parts.query:
             self.resource += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
         self.credentials = _userinfo(parts)
-
-    def authority(self) -> str:
-        """Host and port, for messages."""
-        return f"{self.host_header}" if ":" in self.host_header else f"{self.host_header}:{self.port}"
 
 
 def _userinfo(parts: SplitResult) -> tuple[str, str] | None:
@@ -225,6 +228,10 @@ def _request(
             host = value
         elif name.lower() not in _OWN_HEADERS and not name.lower().startswith("sec-websocket-"):
             headers[name.lower()] = (name, value)
+    for name, value in headers.values():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            # The value stays out of the message: it may be a secret.
+            raise OpenFailed("upgrade", f"wsOptions: the header {name!r} has characters that HTTP does not allow")
     credentials: tuple[str, str | bytes] | None = basic_auth
     if credentials is None and "authorization" not in headers:
         if options.auth is not None:
@@ -239,7 +246,7 @@ def _request(
         target=target.resource,
         subprotocols=list(subprotocols),
         extensions=[PerMessageDeflate()] if options.per_message_deflate else [],
-        extra_headers=[(name.encode("latin-1", "replace"), value.encode()) for name, value in headers.values()],
+        extra_headers=[(name.encode(), value.strip().encode()) for name, value in headers.values()],
     )
 
 
