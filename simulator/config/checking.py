@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import msgspec
 
-from simulator.config.fields import Schema, keys_of, section_of
+from simulator.config.fields import Schema, is_mapping, keys_of, section_of
 from simulator.config.problems import Place, Report, did_you_mean, is_secret, nearest, show_value
 
 _KINDS = {
@@ -199,11 +199,11 @@ def idle_keys(model: type[msgspec.Struct], document: dict[str, Any], path: Place
             if value is not False and not (isinstance(value, dict) and value.get("enabled") is False):
                 yield here
         elif section is not None:
-            if isinstance(value, dict) and "dict[int" not in str(key.type):
-                yield from idle_keys(section, value, here)
-            elif isinstance(value, dict):
+            if is_mapping(key):
                 for name, member in value.items():
                     yield from idle_keys(section, member, (*here, name))
+            elif isinstance(value, dict):
+                yield from idle_keys(section, value, here)
             elif isinstance(value, list):
                 for position, item in enumerate(value):
                     yield from idle_keys(section, item, (*here, position))

@@ -6,6 +6,7 @@ The models are the only place where a key is described: the README's tables, the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -99,3 +100,29 @@ def section_of(annotation: Any) -> type[msgspec.Struct] | None:
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return annotation if issubclass(annotation, msgspec.Struct) else None
     return next((found for argument in get_args(annotation) if (found := section_of(argument))), None)
+
+
+def documented_keys(model: type[msgspec.Struct], path: str = "") -> Iterator[tuple[str, Key]]:
+    """Every key of ``model`` and of the sections below it with its place in a file, each section before its keys.
+
+    Lists and objects with names of the user's choice are written ``stationTemplateUrls[].file`` and
+    ``Connectors.<id>.bootStatus``.
+    """
+    for key in keys_of(model):
+        here = f"{path}.{key.name}" if path else key.name
+        yield here, key
+        if (section := section_of(key.type)) is not None:
+            yield from documented_keys(section, here + container_mark(key))
+
+
+def container_mark(key: Key) -> str:
+    """What follows the name of a key that holds several sections: ``[]`` for a list, ``.<id>`` for an object."""
+    if is_mapping(key):
+        return ".<id>"
+    default = key.default
+    return "[]" if isinstance(default, tuple) else ""
+
+
+def is_mapping(key: Key) -> bool:
+    """Whether a key holds an object whose names are numbers of the user's choice."""
+    return get_origin(next(iter(get_args(key.type)), None)) is dict and section_of(key.type) is not None

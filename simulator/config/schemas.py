@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.config.fields import Schema, keys_of, section_of
+from simulator.config.fields import Schema, is_mapping, keys_of, section_of
 from simulator.config.model import LogConfig, SimulatorConfig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -109,7 +109,7 @@ def _refine(definition: Schema, model: type[msgspec.Struct]) -> None:
         refined: dict[str, Any] = {"description": key.description if key.acts else f"{key.description} ({NOT_YET})"}
         refined.update(content)
         refined.update(key.bounds)
-        if re.match(r"(typing\.)?Annotated\[dict\[int", str(key.type)):
+        if is_mapping(key):
             refined["propertyNames"] = {"pattern": "^(0|[1-9][0-9]{0,3})$"}
         if "anyOf" in refined and default == []:
             default = None  # says that the key is absent

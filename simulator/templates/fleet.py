@@ -70,12 +70,9 @@ def plan_fleet(
     ``config`` itself are in it.
     """
     planner = _Planner(config, supervision_urls)
-    entries = planner.read_entries()
-    if planner.report.failed:
-        planner.finish()
-    entries = _scaled(entries, stations, planner.report)
+    entries = _scaled(planner.read_entries(), stations, planner.report)
     planned = _expand(entries, environ)
-    if not planned and not planner.report.failed:
+    if not any(entry.number_of_stations for entry in config.config.station_template_urls):
         planner.report.error(("stationTemplateUrls",), "comes to no station", "raise a numberOfStations")
     _find_twins(planned, config.config.supervision_url_distribution, planner.report)
     return FleetPlan(tuple(planned), tuple(entries), planner.finish())
@@ -210,7 +207,7 @@ class _Planner:
 
 
 def _known_templates(name: str) -> str:
-    short = [file.removesuffix(".station-template.json") for file in shipped_templates()]
+    short = sorted(file.removesuffix(".station-template.json") for file in shipped_templates())
     base = name.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".json").removesuffix(".station-template")
     found = nearest(base, short)
     return f'did you mean "{found}"?' if found else f"shipped are {', '.join(short)}"

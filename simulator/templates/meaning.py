@@ -68,7 +68,7 @@ def _check_texts(document: dict[str, Any], report: Report) -> None:
             )
     for name in ("baseName", "nameSuffix"):
         value = document.get(name, "")
-        if value != value.strip() or not value.isprintable():
+        if value.strip() and (value != value.strip() or not value.isprintable()):
             report.error(
                 (name,), f"{show_value(value)} begins or ends with white space or is not printable", "take it out"
             )
@@ -106,7 +106,7 @@ def _check_electrics(template: StationTemplate, document: dict[str, Any], report
 
 def _check_connectors(template: StationTemplate, report: Report) -> None:
     place: Place = ("Connectors",)
-    if report.broken(place):
+    if report.broken(place) or report.broken(("Evses",)):
         return
     defined = sorted(number for number in template.connectors if number > 0)
     if not defined:
