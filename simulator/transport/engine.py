@@ -9,6 +9,7 @@ exception of ours instead of by one more read.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Generator
 from typing import Protocol
 
 import trio
@@ -16,6 +17,7 @@ import trio_websocket
 import wsproto.events as ws
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
+from wsproto.handshake import H11Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 # One read from the network. With compression it also bounds what one read can inflate to (a thousand to one).
@@ -60,10 +62,27 @@ class _Finished(Exception):
     """Leaves the reader loop: nothing further is wanted from the peer."""
 
 
+class _Done(H11Handshake):
+    """Stands for every handshake that is over."""
+
+    def __init__(self) -> None:
+        super().__init__(ConnectionType.CLIENT)
+
+    def events(self) -> Generator[ws.Event, None, None]:
+        yield from ()
+
+
+_DONE = _Done()
+
+
 class _Wire(WSConnection):
     """wsproto's connection; keeps the text of a breach of the opening handshake, which trio-websocket drops."""
 
     breach = ""
+
+    def forget_handshake(self) -> None:
+        """Let go of h11 and of the headers: one or two kilobytes of the 25 of an idle connection."""
+        self.handshake = _DONE
 
     def receive_data(self, data: bytes | None) -> None:
         try:
@@ -117,6 +136,8 @@ class Engine(trio_websocket.WebSocketConnection):
                 raise
             return
         self._owner.send(data)
+        if isinstance(events[0], ws.AcceptConnection):
+            self._wire.forget_handshake()
 
     def expect_pong(self, payload: bytes) -> trio.Event:
         """The event of the pong to the ping with this payload, or of the connection's end."""
@@ -146,6 +167,8 @@ class Engine(trio_websocket.WebSocketConnection):
         self._owner.on_request(event)
 
     async def _handle_accept_connection_event(self, event: ws.AcceptConnection) -> None:
+        self._initial_request = None
+        self._wire.forget_handshake()
         self._owner.on_accept(event)
 
     async def _handle_reject_connection_event(self, event: ws.RejectConnection) -> None:

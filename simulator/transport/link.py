@@ -210,6 +210,9 @@ class Link:
 
     def send(self, data: bytes) -> None:
         """See :class:`~simulator.transport.engine.Events`."""
+        if self._outbox.size > self._limits.send_buffer:
+            # Pongs, mostly: a peer that pings without reading must not fill the memory either.
+            self._stalled()
         self._outbox.put(data)
 
     def on_request(self, event: ws.Request) -> None:

@@ -559,6 +559,19 @@ async def test_leaving_a_peer_that_does_not_read_is_bounded() -> None:
 
 
 @within(20)
+async def test_a_peer_that_pings_and_does_not_read_does_not_fill_the_memory() -> None:
+    async def ping_only(peer: Peer) -> None:
+        await peer.accept()
+        while True:
+            await peer.send(frame(PING, b"x" * 125) * 500)
+
+    dialer = Dialer(limits=Limits(send_buffer=100_000, send_timeout=60))
+    async with raw_server(ping_only) as url, open_connection(url, dialer) as connection:
+        closed = await end_of(connection)
+        assert (closed.code, closed.reason) == (1006, "peer does not read")
+
+
+@within(20)
 async def test_one_message_larger_than_the_buffer_passes() -> None:
     dialer = Dialer(limits=SHORT)
     async with own_server(echo) as url, open_connection(url, dialer) as connection:

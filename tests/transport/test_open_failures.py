@@ -21,7 +21,7 @@ async def failure(url: str, **arguments: Any) -> OpenFailed:
     with pytest.raises(OpenFailed) as caught:
         async with open_connection(url, **arguments):
             raise AssertionError("opened")
-    assert trio.current_time() - begun < 2
+    assert trio.current_time() - begun < 5
     assert "\n" not in str(caught.value)
     return caught.value
 
