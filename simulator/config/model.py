@@ -47,9 +47,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         ),
     ] = 1
     pool_min_size: Annotated[int, doc("Fewest workers of a `dynamicPool`", acts=False, ge=1)] = 4
-    pool_max_size: Annotated[
-        int, doc("Workers of a `staticPool`, most workers of a `dynamicPool`", acts=False, ge=1)
-    ] = 16
+    pool_max_size: Annotated[int, doc("Workers of a `staticPool`, most workers of a `dynamicPool`", ge=1)] = 16
     pool_strategy: Annotated[
         Literal[
             "ROUND_ROBIN",

@@ -222,7 +222,7 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         bool, doc("End running transactions when the station is stopped", acts=False)
     ] = True
     post_transaction_delay: Annotated[
-        float, doc("Seconds that a connector stays Finishing after a transaction", acts=False, ge=0)
+        float, doc("Seconds that a connector stays Finishing after a transaction", ge=0)
     ] = 0
     main_voltage_meter_values: Annotated[bool, doc("Send the main voltage of three-phase stations")] = True
     phase_line_to_line_voltage_meter_values: Annotated[
@@ -240,7 +240,7 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         CommandsSupport()
     )
     message_trigger_support: Annotated[
-        dict[str, bool], doc("Which messages TriggerMessage may ask for", acts=False, schema=_SWITCHES)
+        dict[str, bool], doc("Which messages TriggerMessage may ask for; those not named may", schema=_SWITCHES)
     ] = msgspec.field(default_factory=dict)
     x509_certificates: Annotated[dict[str, Any], doc("Certificates of the station by type", acts=False)] = (
         msgspec.field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The README's tables and the published JSON Schemas, made from the program: ``python -m simulator.docs``."""
