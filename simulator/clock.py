@@ -144,27 +144,39 @@ class Clock:
             with trio.CancelScope(deadline=deadline) as self._wait:
                 await trio.sleep_forever()
             self._wait = None
-            self._fire_due()
+            while self._fire_due():
+                await trio.lowlevel.checkpoint()
 
-    def _fire_due(self) -> None:
+    def _fire_due(self) -> bool:
+        """Make the calls that are due, but of each instant only the first; returns whether any is left.
+
+        Trio shuffles the tasks that can run. A turn between two timers of one instant lets their tasks go on in the
+        order in which they went to sleep, so that a seed repeats a run.
+        """
         now = trio.current_time()
         heap = self._heap
+        fired = None
         while heap and heap[0][0] <= now:
-            timer = heapq.heappop(heap)[2]
+            if heap[0][0] == fired:
+                return True
+            deadline, _, timer = heapq.heappop(heap)
             call, timer.call = timer.call, None
             if call is None:
                 self._cancelled -= 1
                 continue
+            fired = deadline
             try:
                 call()
             except Exception:
                 # One station's timer must not stop the time of all others.
                 log.exception("a timer's call failed: %r", call)
+        return False
 
     def _forget_one(self) -> None:
         self._cancelled += 1
         if self._cancelled > _COMPACT_ABOVE and self._cancelled * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].pending]
+            # In place: this may happen while the heap is being worked off.
+            self._heap[:] = [entry for entry in self._heap if entry[2].pending]
             heapq.heapify(self._heap)
             self._cancelled = 0
 
@@ -196,6 +208,7 @@ class Alarm:
             rung, self._rung = self._rung, False
             await trio.lowlevel.checkpoint()
             return rung
+        assert self._task is None, "an alarm wakes one task"
         self._task = trio.lowlevel.current_task()
         if deadline != float("inf"):
             self._timer = self._clock.call_at_wall(deadline, partial(self._wake, False))

@@ -40,11 +40,13 @@ class Pace(msgspec.Struct, frozen=True):
 class Member:
     """A station of the fleet and the scope that it lives in."""
 
-    __slots__ = ("scope", "station")
+    __slots__ = ("ended", "scope", "station")
 
     def __init__(self, station: ChargingStation) -> None:
         self.station = station
         self.scope: trio.CancelScope | None = None
+        #: Set once the station of the present scope has come to its end.
+        self.ended = trio.Event()
 
 
 class Fleet:
@@ -56,6 +58,7 @@ class Fleet:
         self._pace = pace
         self._members: dict[str, Member] = {}
         self._nursery: trio.Nursery | None = None
+        self._stopping = False
 
     # -- members -----------------------------------------------------------------------------------------------------
 
@@ -98,7 +101,8 @@ class Fleet:
                         await self._services.clock.sleep_wall(self._pace.station)
                     elif count % BATCH == BATCH - 1:
                         await trio.lowlevel.checkpoint()
-                    self._launch(member)
+                    if not self._stopping:
+                        self._launch(member)
             await trio.sleep_forever()
 
     def _workers(self) -> Iterable[list[Member]]:
@@ -116,6 +120,7 @@ class Fleet:
         assert self._nursery is not None, "the fleet is not running"
         if member.scope is None:
             member.scope = trio.CancelScope()
+            member.ended = trio.Event()
             self._nursery.start_soon(self._live, member, member.scope)
 
     async def _live(self, member: Member, scope: trio.CancelScope) -> None:
@@ -125,6 +130,7 @@ class Fleet:
                 await guard(f"station {info.station_id}", member.station.run, crashed=partial(self._crashed, info))
         finally:
             member.scope = None
+            member.ended.set()
 
     def _crashed(self, info: StationInfo, error: Exception) -> None:
         self._services.bus.publish(StationCrashed(info.hash_id, info.station_id, one_line(error)))
@@ -136,9 +142,14 @@ class Fleet:
             scope = member.scope
             await member.station.stop()
             scope.cancel()
+            await member.ended.wait()
 
     async def stop(self) -> bool:
-        """End all stations in order, all at once; False when :data:`STOP_WITHIN` was not enough for all of them."""
+        """End all stations in order, all at once; False when :data:`STOP_WITHIN` was not enough for all of them.
+
+        Stations that have not been started yet stay so.
+        """
+        self._stopping = True
         with trio.move_on_after(STOP_WITHIN) as deadline:
             async with trio.open_nursery() as nursery:
                 for hash_id in self._members:

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from simulator.timestamps import format_timestamp
 from simulator.csms.ledger import Ledger, LedgerTransaction, StopKind
 from simulator.csms.policy import BootPolicy, TagTable
 from simulator.csms.rules import REGISTER_TOLERANCE, import_registers, status_problem
@@ -22,6 +21,7 @@ from simulator.ocpp.errors import CallRefused, ErrorCode
 from simulator.ocpp.frames import Call
 from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS
 from simulator.ocpp.validation import PayloadValidator
+from simulator.timestamps import format_timestamp
 
 log = logging.getLogger("simulator.csms")
 
@@ -302,6 +302,9 @@ class BackOffice:
                 action="StartTransaction",
             )
         if self.validate:
+            if payload["meterStart"] == 0:
+                # A register may count each transaction from zero.
+                station.registers.pop(connector_id, None)
             reading = [
                 {"timestamp": payload["timestamp"], "sampledValue": [{"value": payload["meterStart"]}]},
             ]
@@ -312,6 +315,10 @@ class BackOffice:
         connector_id = payload["connectorId"]
         if transaction_id is not None and transaction_id != _NEVER_LEARNT:
             transaction = self.ledger.open.get(transaction_id)
+            if transaction is None:
+                # The readings of the end may follow the stop.
+                last = self.ledger.last_ended(station.station_id, connector_id)
+                transaction = last if last is not None and last.transaction_id == transaction_id else None
             if transaction is None or transaction.station_id != station.station_id:
                 self._unknown_transaction(station, "MeterValues", f"transaction {transaction_id} is not running")
             elif transaction.connector_id != connector_id:

@@ -94,6 +94,7 @@ class Ledger:
         self._keep_closed = keep_closed
         self._by_start: dict[_StartKey, LedgerTransaction] = {}
         self._on_connector: dict[tuple[str, int], LedgerTransaction] = {}
+        self._ended_on_connector: dict[tuple[str, int], LedgerTransaction] = {}
         self.started = 0
         self.stopped = 0
         self.energy = 0
@@ -173,6 +174,7 @@ class Ledger:
         place = (station_id, transaction.connector_id)
         if self._on_connector.get(place) is transaction:
             del self._on_connector[place]
+        self._ended_on_connector[place] = transaction
         self.closed[transaction_id] = transaction
         if len(self.closed) > self._keep_closed:
             _, oldest = self.closed.popitem(last=False)
@@ -196,6 +198,10 @@ class Ledger:
     def running(self, station_id: str, connector_id: int) -> LedgerTransaction | None:
         """The transaction that is open on a connector; the latest one where an older one was abandoned."""
         return self._on_connector.get((station_id, connector_id))
+
+    def last_ended(self, station_id: str, connector_id: int) -> LedgerTransaction | None:
+        """The transaction of a connector that was stopped last."""
+        return self._ended_on_connector.get((station_id, connector_id))
 
     def of_station(self, station_id: str) -> list[LedgerTransaction]:
         """The transactions of a station in the order of their ids."""

@@ -186,6 +186,7 @@ class CallLane:
         """Follow a change of the registration state; what may go now goes."""
         self._gate = gate
         self._pump()
+        self._check_idle()
 
     def detach(self) -> None:
         """The connection is gone: passing CALLs fail, transaction messages wait for the next one."""
@@ -195,7 +196,9 @@ class CallLane:
         if self._in_flight is not None:
             if not self._in_flight.of_transaction:
                 lost.append(self._in_flight)
-            # A transaction message is still the first of its queue. A lost connection is no failed attempt.
+            else:
+                # It is still the first of its queue, and a lost connection is no failed attempt (OCPP 1.6 §3.7.1).
+                self._in_flight.attempts -= 1
             self._in_flight = None
         lost.extend(self._passing)
         self._passing.clear()
@@ -270,7 +273,7 @@ class CallLane:
         self._pump()
 
     async def delivered(self) -> None:
-        """Wait until nothing waits or is under way. Bounded by the caller."""
+        """Wait until nothing is under way or waits that may be sent. Bounded by the caller."""
         await trio.lowlevel.checkpoint()
         while not self._is_idle():
             if self._idle is None:
@@ -301,7 +304,12 @@ class CallLane:
             call = self._next()
             if call is None:
                 return
-            self._put_on_wire(call)
+            refusal = None if call.of_transaction else self._refusal(call)
+            if refusal is not None:  # the registration state changed while it waited
+                call.done(outcome.Error(refusal))
+                self._check_idle()
+            else:
+                self._put_on_wire(call)
 
     def _next(self) -> QueuedCall | None:
         passing = self._passing[0] if self._passing else None
@@ -313,10 +321,6 @@ class CallLane:
             return transaction
         if passing is not None:
             self._passing.popleft()
-            refusal = self._refusal(passing)
-            if refusal is not None:  # the registration state changed while it waited
-                passing.done(outcome.Error(refusal))
-                return self._next()
         return passing
 
     def _put_on_wire(self, call: QueuedCall) -> None:
@@ -446,7 +450,8 @@ class CallLane:
     # -- idleness --------------------------------------------------------------------------------------------------
 
     def _is_idle(self) -> bool:
-        return self._in_flight is None and not self._transaction and not self._passing
+        waiting = self._passing or (self._transaction and self._gate is Gate.ACCEPTED)
+        return self._in_flight is None and not waiting
 
     def _check_idle(self) -> None:
         if self._idle is not None and self._is_idle():

@@ -33,8 +33,13 @@ def connection_url(base: str, station_id: str) -> str:
     """The central system's URL with the station's percent-encoded id as last path segment (OCPP-J 1.6 §3.1.1).
 
     Exactly one slash joins the two, however the base ends; a query string stays behind the path.
+
+    :raises OpenFailed: the base is no URL.
     """
-    parts = urlsplit(base)
+    try:
+        parts = urlsplit(base)
+    except ValueError as error:
+        raise OpenFailed("url", f"{base!r} is no URL: {error}") from None
     path = f"{parts.path.rstrip('/')}/{quote(station_id, safe='')}"
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
@@ -49,6 +54,8 @@ class Line:
         self._retries_left = self._retries()
         self._alarm = Alarm(station.clock)
         self._hold = False
+        #: The retries are used up: the line stays closed until it is opened, or the station boots.
+        self._given_up = False
         self._scope: trio.CancelScope | None = None
         self._connection: Connection | None = None
         #: As browsers count: 0 connecting, 1 open, 2 closing, 3 closed.
@@ -61,7 +68,7 @@ class Line:
 
     def held(self) -> bool:
         """Whether the line stays closed until :meth:`open`."""
-        return self._hold
+        return self._hold or self._given_up
 
     def _retries(self) -> int:
         of_template = self._station.info.template.auto_reconnect_max_retries
@@ -80,9 +87,13 @@ class Line:
     def open(self) -> None:
         """End a hold and any pause, and connect now."""
         self._hold = False
+        self._start_anew()
+        self._alarm.ring()
+
+    def _start_anew(self) -> None:
+        self._given_up = False
         self._backoff.reset()
         self._retries_left = self._retries()
-        self._alarm.ring()
 
     def send(self, text: str) -> None:
         """Put one frame on the wire; without a connection it is dropped (the conversation it belonged to is gone)."""
@@ -105,30 +116,40 @@ class Line:
 
     async def run(self) -> None:
         """Connect, hold the conversation, reconnect, for ever. On cancel the connection is closed with 1000."""
+        station = self._station
+        self._start_anew()
         while True:
             while self.held():
                 await self._alarm.wait_until_wall(float("inf"))
-            refused = await self._connect_once()
-            if self.held():
+            failure = await self._connect_once()
+            delay = self._pause_after(failure)
+            if failure is not None:
+                station.publish(ConnectFailed, station.supervision_url, str(failure), delay)
+            if delay is None:
                 continue
-            if self._retries_left == 0:
-                self._station.log.error("no reconnection: autoReconnectMaxRetries is used up")
-                self._hold = True
-                continue
-            if self._retries_left > 0:
-                self._retries_left -= 1
-            delay = self._backoff.next_delay(self._station.rng, refused=refused)
-            self._station.log.info("connects again in %.1f s", delay)
-            await self._alarm.wait_until_wall(self._station.clock.wall() + delay)
+            station.log.info("connects again in %.1f s", delay)
+            await self._alarm.wait_until_wall(station.clock.wall() + delay)
 
-    async def _connect_once(self) -> bool:
-        """One connection from opening to its end; returns whether the central system refused it."""
-        station, url = self._station, self.url
+    def _pause_after(self, failure: OpenFailed | None) -> float | None:
+        """Wall seconds before the next attempt; None when there is none."""
+        if self.held():
+            return None
+        if self._retries_left == 0:
+            self._station.log.error("no reconnection: autoReconnectMaxRetries is used up")
+            self._given_up = True
+            return None
+        if self._retries_left > 0:
+            self._retries_left -= 1
+        return self._backoff.next_delay(self._station.rng, refused=failure is not None and failure.refused)
+
+    async def _connect_once(self) -> OpenFailed | None:
+        """One connection from opening to its end; returns why it was not opened, if it was not."""
+        station = self._station
         template = station.info.template
         timeout = template.ws_options.handshake_timeout
         self.state = 0
-        refused = False
         try:
+            url = self.url
             with trio.CancelScope() as self._scope:
                 async with station.services.dialer.open(
                     url,
@@ -139,13 +160,12 @@ class Line:
                 ) as connection:
                     await self._converse(connection, url)
         except OpenFailed as error:
-            refused = error.refused
-            station.log.warning("cannot connect to %s: %s", url, error)
-            station.publish(ConnectFailed, url, str(error), None)
+            station.log.warning("cannot connect to %s: %s", station.supervision_url, error)
+            return error
         finally:
             self._scope = None
             self.state = 3
-        return refused
+        return None
 
     async def _converse(self, connection: Connection, url: str) -> None:
         station = self._station

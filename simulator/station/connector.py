@@ -165,11 +165,15 @@ class Connector:
         return self.status not in {Status.AVAILABLE, Status.UNAVAILABLE, Status.FAULTED}
 
     @property
-    def usable(self) -> bool:
-        """Whether a new session may begin here, the station's own state left aside."""
+    def ready(self) -> bool:
+        """Whether a transaction can begin here now, the station's own state left aside."""
         return (
             self.operative
             and self.transaction is None
-            and not self.promised
             and self.status in {Status.AVAILABLE, Status.PREPARING, Status.FINISHING}
         )
+
+    @property
+    def usable(self) -> bool:
+        """Whether a new session may be promised here: ready, and promised to nobody else."""
+        return self.ready and not self.promised

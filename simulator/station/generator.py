@@ -63,6 +63,8 @@ class Generator:
         self._tag_index = 0
         #: Virtual seconds that earlier runs of a connector have used of ``stopAfterHours``.
         self._used: dict[int, float] = {}
+        #: Virtual instant of a connector's first start, from which ``stopAbsoluteDuration`` counts.
+        self._first_start: dict[int, float] = {}
         #: Connectors whose loop a lost connection ended; they go on when the station is accepted again.
         self._interrupted: set[int] = set()
         self._started_once = False
@@ -98,22 +100,25 @@ class Generator:
         """``stopOnConnectionFailure``: end the loops, to be resumed when the station is accepted again."""
         if self.settings.stop_on_connection_failure and self._loops:
             self._station.log.info("the generator pauses while there is no connection")
-            self._interrupted.update(self._loops)
-            for loop in self._loops.values():
-                self._ask_to_stop(loop)
+            for connector_id, loop in self._loops.items():
+                if not loop.stop_wanted:
+                    self._interrupted.add(connector_id)
+                    self._ask_to_stop(loop)
 
     def start(self, connector_ids: list[int] | None = None) -> None:
         """Start the loop of the connectors named, or of all; one that runs goes on as it is.
 
-        An explicit start renews the hours of ``stopAfterHours``.
+        An explicit start renews the hours of ``stopAfterHours``. A station without power starts nothing.
         :raises ValueError: a connector does not exist.
         """
+        if not self._station.powered:
+            self._station.log.warning("the generator does not start: the station is off")
+            return
         for connector_id in self._named(connector_ids):
             if connector_id in self._loops and not self._loops[connector_id].stop_wanted:
                 self._station.log.warning("the generator of connector %s runs already", connector_id)
                 continue
-            if not self.settings.stop_absolute_duration:
-                self._used[connector_id] = 0.0
+            self._used[connector_id] = 0.0
             self._launch(connector_id)
 
     async def stop(self, connector_ids: list[int] | None = None) -> None:
@@ -163,7 +168,11 @@ class Generator:
         station, settings = self._station, self.settings
         status = self.statuses[connector_id]
         begun = station.clock.now()
-        deadline = begun + settings.stop_after_hours * 3600 - self._used.get(connector_id, 0.0)
+        hours = settings.stop_after_hours * 3600
+        if settings.stop_absolute_duration:
+            deadline = self._first_start.setdefault(connector_id, begun) + hours
+        else:
+            deadline = begun + hours - self._used.get(connector_id, 0.0)
         status.start, status.start_date, status.stop_date = True, begun, deadline
         status.stopped_date = None
         status.skipped_consecutive_transactions = 0
@@ -222,12 +231,16 @@ class Generator:
         if transaction.ended:
             return  # stopped by somebody else
         status.stop_transaction_requests += 1
+
+        def count(accepted: bool) -> None:
+            if accepted:
+                status.accepted_stop_transaction_requests += 1
+            else:
+                status.rejected_stop_transaction_requests += 1
+
+        # Without a connection the answer comes much later: the next round does not wait for it.
+        transaction.when_stop_answered(count)
         station.sessions.end(transaction, Reason.LOCAL)
-        answered = await transaction.stop_delivered()
-        if answered:
-            status.accepted_stop_transaction_requests += 1
-        else:
-            status.rejected_stop_transaction_requests += 1
 
     async def _start(self, connector: Connector, status: GeneratorStatus) -> bool:
         station, settings = self._station, self.settings
@@ -241,7 +254,7 @@ class Generator:
                 station.log.info("generator: tag %s is not authorised: %s", id_tag, decision.reason)
                 return False
             status.accepted_authorize_requests += 1
-        if not connector.operative or not station.in_service or connector.transaction is not None:
+        if not connector.ready or not station.in_service:
             return False  # things changed while the central system thought
         status.start_transaction_requests += 1
         transaction = station.sessions.begin(connector, id_tag)

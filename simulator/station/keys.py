@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -94,6 +95,8 @@ class ConfigurationKeys:
         self._keys: dict[str, Key] = {}
         self._watchers: dict[str, list[Callable[[str], None]]] = {}
         self._phases = info.number_of_phases
+        template = info.template
+        self._url_key = template.supervision_url_ocpp_key.lower() if template.supervision_url_ocpp_configuration else ""
         for entry in info.template.configuration_keys:
             self._keys[entry.key.lower()] = Key(entry.key, entry.value, entry.readonly, entry.visible, entry.reboot)
         self._add_missing(info, supervision_url)
@@ -170,7 +173,7 @@ class ConfigurationKeys:
         if key.read_only:
             return "Rejected"
         accepted = acceptable(key.name, value, phases=self._phases)
-        if accepted is None:
+        if accepted is None or (name.lower() == self._url_key and not _is_supervision_url(value)):
             return "Rejected"
         if key.value != accepted:
             key.value = accepted
@@ -205,6 +208,14 @@ def acceptable(name: str, value: str, *, phases: int) -> str | None:
     if kind is Kind.ROTATIONS:
         return value if all(_is_rotation(item) for item in items) else None
     return value
+
+
+def _is_supervision_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _is_rotation(item: str) -> bool:

@@ -39,6 +39,8 @@ class Registration:
         self._heartbeat_due = 0.0
         self._heartbeat_waits = False
         self._ping_due = 0.0
+        #: Wall instant of the next BootNotification while Pending or Rejected; holds across reconnections.
+        self._boot_due = 0.0
         station.keys.watch("HeartbeatInterval", lambda _: self._restart_heartbeat())
         station.keys.watch("WebSocketPingInterval", lambda _: self._restart_ping())
 
@@ -51,6 +53,8 @@ class Registration:
         """Forget the registration: the station boots."""
         self.answer = None
         self.status = RegistrationStatus.ACCEPTED if self._station.info.template.auto_register else None
+        self._boot_due = 0.0
+        self._again = Alarm(self._station.clock)
 
     def attach(self, post: Callable[[str], None]) -> None:
         """A connection is open: pass it to the outgoing lane with what may be said on it."""
@@ -70,14 +74,15 @@ class Registration:
     # -- the session -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Register if need be, then send heartbeats and pings until cancelled with the connection."""
+        """Register if need be, then send heartbeats and pings; cancelled with the connection."""
         station = self._station
         if station.info.template.auto_register and self.answer is None:
             await self._boot_for_show()
-        elif not self.accepted:
-            await self._register()
-        station.accepted()
-        await self._keep_alive()
+        while True:
+            if not self.accepted:
+                await self._register()
+            station.accepted()
+            await self._keep_alive()
 
     async def _boot_for_show(self) -> None:
         """``autoRegister``: a real BootNotification goes first; whatever its answer, the station acts as accepted."""
@@ -87,7 +92,7 @@ class Registration:
             self._station.log.warning("BootNotification: %s; registered anyway (autoRegister)", error)
         else:
             self._take_answer(answer)
-        self.status = RegistrationStatus.ACCEPTED
+        self._station.status.forget()
         self._station.lane.open_gate(Gate.ACCEPTED)
 
     async def _register(self) -> None:
@@ -98,9 +103,9 @@ class Registration:
         station = self._station
         most = station.info.template.registration_max_retries
         attempts = 0
-        if self.answer is not None:  # reconnected while Pending or Rejected: the agreed pause still holds
-            await self._pause(self.answer.interval)
         while True:
+            # Reconnected while Pending or Rejected: the agreed pause still holds.
+            await self._again.wait_until_wall(self._boot_due)
             attempts += 1
             interval = 0
             try:
@@ -110,35 +115,37 @@ class Registration:
             else:
                 self._take_answer(answer)
                 if self.accepted:
+                    station.status.forget()
                     return
                 interval = answer.interval
             if most >= 0 and attempts > most:
                 station.log.error("not registered after %s attempt(s): registrationMaxRetries is used up", attempts)
-                await self._again.wait_until_wall(float("inf"))
+                self._boot_due = float("inf")
                 attempts = 0
                 continue
-            await self._pause(interval)
-
-    async def _pause(self, interval: int) -> None:
-        seconds = float(interval) if interval > 0 else BOOT_RETRY * self._station.rng.uniform(0.9, 1.1)
-        await self._again.wait_until_wall(self._station.clock.wall() + seconds)
+            pause = float(interval) if interval > 0 else BOOT_RETRY * station.rng.uniform(0.9, 1.1)
+            self._boot_due = station.clock.wall() + pause
 
     async def _send_boot(self) -> BootNotificationResponse:
         return await self._station.lane.call(boot_notification(self._station), triggered=True)
 
     def _take_answer(self, answer: BootNotificationResponse) -> None:
         station = self._station
-        self.answer, self.status = answer, RegistrationStatus(answer.status)
+        automatic = station.info.template.auto_register
+        self.answer = answer
+        self.status = RegistrationStatus.ACCEPTED if automatic else RegistrationStatus(answer.status)
         station.publish(Registered, str(answer.status), answer.interval)
         station.synchronise_clock(answer.current_time)
         if self.accepted:
-            station.log.info("registered: Accepted, heartbeat every %s s", answer.interval)
-            if answer.interval > 0:
+            station.log.info("registered: %s, heartbeat every %s s", answer.status, answer.interval)
+            if answer.interval > 0 and answer.status == RegistrationStatus.ACCEPTED:
                 station.keys.set("HeartbeatInterval", str(answer.interval))
             station.lane.open_gate(Gate.ACCEPTED)
         else:
             station.log.warning("registration %s, interval %s s", answer.status, answer.interval)
             station.lane.open_gate(Gate.PENDING if self.status is RegistrationStatus.PENDING else Gate.REJECTED)
+            self._boot_due = station.clock.wall() + (answer.interval if answer.interval > 0 else BOOT_RETRY)
+            self._alarm.ring()  # where it was accepted before, heartbeats end
 
     def refreshed(self, answer: BootNotificationResponse) -> None:
         """Take the answer to a BootNotification that was sent besides the registration (control protocol)."""
@@ -147,24 +154,34 @@ class Registration:
     # -- heartbeats and pings ----------------------------------------------------------------------------------------
 
     async def _keep_alive(self) -> None:
+        """Send heartbeats and pings for as long as the station is accepted."""
         station = self._station
         self._heartbeat_waits = False
         self._restart_heartbeat()
         self._restart_ping()
         while True:
-            await self._alarm.wait_until_wall(min(station.clock.wall_at(self._heartbeat_due), self._ping_due))
-            if station.clock.now() >= self._heartbeat_due:
+            due = station.clock.wall_at(self._heartbeat_due)
+            await self._alarm.wait_until_wall(min(due, self._ping_due))
+            if not self.accepted:
+                return
+            # Compared as the alarm does: in virtual time a wake-up may seem to come a rounding error too early.
+            if station.clock.wall() >= station.clock.wall_at(self._heartbeat_due):
                 self._heartbeat_due += self._heartbeat_interval()
                 if self._heartbeat_due <= station.clock.now():  # a missed heartbeat is skipped, never piled up
                     self._restart_heartbeat()
                 self._heartbeat()
             if station.clock.wall() >= self._ping_due:
-                try:
-                    await station.line.ping(PONG_TIMEOUT)
-                except ConnectionClosed as closed:
-                    station.log.warning("ping: %s", closed.reason)
-                    return
-                self._restart_ping()
+                self._ping_due = float("inf")
+                station.spawn(self._ping)
+
+    async def _ping(self) -> None:
+        """Ping once, beside the heartbeats. Without a pong the connection ends, and the line sees to the rest."""
+        try:
+            await self._station.line.ping(PONG_TIMEOUT)
+        except ConnectionClosed as closed:
+            self._station.log.warning("ping: %s", closed.reason)
+        else:
+            self._restart_ping()
 
     def _heartbeat_interval(self) -> float:
         interval = self._station.keys.number("HeartbeatInterval")

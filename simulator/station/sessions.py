@@ -215,6 +215,8 @@ class Sessions:
 
     def by_id(self, transaction_id: int) -> Transaction | None:
         """The running transaction that the central system knows by that id."""
+        if transaction_id == UNKNOWN_ID:
+            return None
         return next((running for running in self.running() if running.id == transaction_id), None)
 
     # -- metering ----------------------------------------------------------------------------------------------------
@@ -222,14 +224,20 @@ class Sessions:
     async def _sample(self, transaction: Transaction) -> None:
         """Send MeterValues every MeterValueSampleInterval from the start on; what was missed is skipped."""
         station = self._station
+        taken = 0  # periods of the present interval that have their sample
         while not transaction.ended:
             interval = station.keys.number("MeterValueSampleInterval")
-            if interval <= 0:
-                due = float("inf")
+            period = taken
+            due = float("inf")
+            if interval > 0:
+                # A wake-up may seem to come a rounding error too early: that must not make a second sample.
+                elapsed = station.clock.now() - transaction.started_virtual
+                period = max(taken, int(elapsed // interval)) + 1
+                due = transaction.started_virtual + period * interval
+            if await transaction.sampling.wait_until(due):
+                taken = 0
             else:
-                periods = (station.clock.now() - transaction.started_virtual) // interval + 1
-                due = transaction.started_virtual + periods * interval
-            if not await transaction.sampling.wait_until(due):
+                taken = period
                 self._take_sample(transaction)
 
     def _take_sample(self, transaction: Transaction) -> None:

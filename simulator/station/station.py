@@ -108,7 +108,6 @@ class ChargingStation:
         On cancel everything ends at once; the connection is still closed with 1000.
         """
         self.started, self.stopping = True, False
-        self._away = Alarm(self.clock)
         self._end_wanted, self._ended = trio.Event(), trio.Event()
         self.publish(StationStarted)
         try:
@@ -165,6 +164,7 @@ class ChargingStation:
 
     def _power_up(self) -> None:
         self._settled_at = self.clock.now()
+        self._away = Alarm(self.clock)
         self.registration.power_up()
         self.generator.power_up()
         for transaction in self.sessions.running():  # only a crash leaves any
@@ -183,12 +183,19 @@ class ChargingStation:
         self.generator.ask_to_stop()
         for transaction in self.sessions.running():
             self.sessions.end(transaction, self._reset_wanted or Reason.LOCAL)
-        if self._reset_wanted is None:
+        self._leave_service()
+        if self.lane.connected:
+            await self.lane.delivered()
+        if self.stopping and self._reset_wanted is not None:  # the stop came while the reset was being prepared
+            self._leave_service()
+            await self.lane.delivered()
+        if self.lane.connected:
+            self.lane.open_gate(Gate.CLOSED)
+
+    def _leave_service(self) -> None:
+        if self.stopping:
             for connector in reversed(self.connectors.values()):
                 connector.move(ChargePointStatus.UNAVAILABLE, force=True)
-        if self.lane.connected and self.lane.gate is Gate.ACCEPTED:
-            await self.lane.delivered()
-            self.lane.open_gate(Gate.CLOSED)
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 
@@ -196,6 +203,11 @@ class ChargingStation:
         """Run a task of the station; what it raises crashes the station. Without power nothing runs."""
         if self._nursery is not None:
             self._nursery.start_soon(run, *args)
+
+    @property
+    def powered(self) -> bool:
+        """Whether tasks can run: the station is on, and not away for a reset."""
+        return self._nursery is not None
 
     # -- the world as the station sees it ----------------------------------------------------------------------------
 

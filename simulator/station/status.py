@@ -47,6 +47,11 @@ class StatusReports:
             triggered=triggered,
         )
 
+    def forget(self) -> None:
+        """The station has booted: the central system is to be told everything anew."""
+        for connector in self._station.connectors.values():
+            connector.reported = None
+
     def report_changed(self) -> None:
         """After a boot: every connector, 0 first. After a reconnection: those that the central system knows wrongly."""
         for connector in self._station.connectors.values():

@@ -27,7 +27,7 @@ class Transaction:
     __slots__ = (
         "_watchers",
         "_when_started",
-        "_when_stopped",
+        "_when_stop_answered",
         "connector",
         "deauthorized",
         "energy_suspended",
@@ -84,7 +84,7 @@ class Transaction:
         self.stop_accepted: bool | None = None
         self._watchers: list[Callable[[], None]] = []
         self._when_started: list[Callable[[bool], None]] = []
-        self._when_stopped: trio.Event | None = None
+        self._when_stop_answered: list[Callable[[bool], None]] = []
 
     @property
     def ended(self) -> bool:
@@ -106,12 +106,18 @@ class Transaction:
         """Call with whether the central system accepted the start, once it has answered or was given up."""
         self._when_started.append(call)
 
+    def when_stop_answered(self, call: Callable[[bool], None]) -> None:
+        """Call with whether StopTransaction was answered, once it has been or was given up."""
+        if self.stop_accepted is None:
+            self._when_stop_answered.append(call)
+        else:
+            call(self.stop_accepted)
+
     async def stop_delivered(self) -> bool:
         """Wait for the answer to StopTransaction; False when it was given up. Bounded only by the retries."""
-        if self.stop_accepted is None:
-            if self._when_stopped is None:
-                self._when_stopped = trio.Event()
-            await self._when_stopped.wait()
+        delivered = trio.Event()
+        self.when_stop_answered(lambda _: delivered.set())
+        await delivered.wait()
         return bool(self.stop_accepted)
 
     # -- told by the sessions of the station -------------------------------------------------------------------------
@@ -131,5 +137,6 @@ class Transaction:
     def told_stop(self, accepted: bool) -> None:
         """StopTransaction is answered or given up."""
         self.stop_accepted = accepted
-        if self._when_stopped is not None:
-            self._when_stopped.set()
+        calls, self._when_stop_answered = self._when_stop_answered, []
+        for call in calls:
+            call(accepted)

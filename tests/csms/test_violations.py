@@ -80,8 +80,19 @@ WRONG: list[tuple[str, Act, list[Kind]]] = [
         [Kind.UNKNOWN_TRANSACTION],
     ),
     (
-        "values after the stop",
+        "values after the stop, as some stations send those of the end",
         calls(("StartTransaction", start()), ("StopTransaction", stop(1)), ("MeterValues", sample(1, transaction=1))),
+        [],
+    ),
+    (
+        "values of a transaction that ended before another",
+        calls(
+            ("StartTransaction", start(at=at(1))),
+            ("StopTransaction", stop(1, at=at(2))),
+            ("StartTransaction", start(at=at(3))),
+            ("StopTransaction", stop(2, at=at(4))),
+            ("MeterValues", sample(1, transaction=1, at=at(5))),
+        ),
         [Kind.UNKNOWN_TRANSACTION],
     ),
     ("a stop of no transaction", calls(("StopTransaction", stop(9))), [Kind.UNKNOWN_TRANSACTION]),
@@ -121,9 +132,19 @@ WRONG: list[tuple[str, Act, list[Kind]]] = [
         calls(
             ("StartTransaction", start(meter=0, at=at(1))),
             ("StopTransaction", stop(1, meter=700, at=at(2))),
-            ("StartTransaction", start(meter=0, at=at(3))),
+            ("StartTransaction", start(meter=600, at=at(3))),
         ),
         [Kind.REGISTER_BACKWARDS],
+    ),
+    (
+        "a register that counts each transaction from zero",
+        calls(
+            ("StartTransaction", start(meter=0, at=at(1))),
+            ("StopTransaction", stop(1, meter=700, at=at(2))),
+            ("StartTransaction", start(meter=0, at=at(3))),
+            ("StopTransaction", stop(2, meter=300, at=at(4))),
+        ),
+        [],
     ),
     (
         "transaction data below the last sample",

@@ -94,6 +94,7 @@ class CoreProfile:
     def change_configuration(self, request: ChangeConfigurationRequest) -> Answer:
         """OCPP 1.6 §5.3; the decision itself is the keys'."""
         station = self._station
+        station.settle_energy()  # what has flowed flowed under the old value
         status = station.keys.change(request.key, request.value)
         shown = "(hidden)" if _secret(request.key) else repr(request.value)
         station.log.info("ChangeConfiguration %s = %s: %s", request.key, shown, status)
@@ -122,6 +123,10 @@ class CoreProfile:
         elif request.connector_id in station.connectors:
             affected = [station.connectors[request.connector_id]]
         else:
+            return Answer(ChangeAvailabilityResponse(status=AvailabilityStatus.REJECTED))
+        whole = station.connectors.get(0)
+        if operative and request.connector_id > 0 and whole is not None and not whole.operative:
+            station.log.info("ChangeAvailability of connector %s rejected: the station is Inoperative", affected[0].id)
             return Answer(ChangeAvailabilityResponse(status=AvailabilityStatus.REJECTED))
         for connector in affected:
             connector.operative = operative
@@ -187,8 +192,10 @@ class CoreProfile:
         if not decision.accepted:
             station.log.warning("remote start on connector %s not authorised: %s", connector.id, decision.reason)
             station.sessions.vehicle_leaves(connector)
-        elif connector.operative and connector.transaction is None and station.in_service:
+        elif connector.ready and station.in_service:
             station.sessions.begin(connector, id_tag, remote=True)
+        else:  # things changed while the central system thought
+            station.sessions.vehicle_leaves(connector)
 
     def remote_stop_transaction(self, request: RemoteStopTransactionRequest) -> Answer:
         """OCPP 1.6 §5.12."""

@@ -48,11 +48,13 @@ class Dispatcher:
     def __init__(self, station: ChargingStation) -> None:
         from simulator.station.v16.core import CoreProfile
         from simulator.station.v16.remote_trigger import RemoteTriggerProfile
+        from simulator.station.v16.unsupported import answer_unsupported
 
         self._station = station
         self._handlers: dict[str, Handler] = {}
         for profile in (CoreProfile(station), RemoteTriggerProfile(station)):
             self._handlers.update(profile.handlers())
+        self._unsupported = answer_unsupported
 
     def on_call(self, call: Call) -> None:
         """Answer a CALL. Before acceptance only what OCPP 1.6 §4.2 allows; while Rejected not at all."""
@@ -92,16 +94,14 @@ class Dispatcher:
         station, action = self._station, call.action
         if action not in REQUESTS:
             raise CallRefused(ErrorCode.NOT_IMPLEMENTED, f"{action[:50]} is no action of OCPP 1.6")
-        handler = self._handlers.get(action)
-        if (
-            handler is None
-            or action not in CENTRAL_SYSTEM_ACTIONS
-            or not station.info.template.commands_support.allows_incoming(action)
-            or not self._profile_offered(action)
-        ):
+        if action not in CENTRAL_SYSTEM_ACTIONS or not station.info.template.commands_support.allows_incoming(action):
             raise CallRefused(ErrorCode.NOT_SUPPORTED, f"{action} is not supported")
-        request = self._read(action, call.payload)
-        return handler(request)
+        handler = self._handlers.get(action)
+        if handler is None or not self._profile_offered(action):
+            answer = self._unsupported(action)
+            self._read(action, call.payload)
+            return answer
+        return handler(self._read(action, call.payload))
 
     def _profile_offered(self, action: str) -> bool:
         profile = profile_of(action)

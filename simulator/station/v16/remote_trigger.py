@@ -41,6 +41,10 @@ class RemoteTriggerProfile:
             or switches.get(str(asked), True) is False
         ):
             return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
+        if station.registration.status is None and asked != Trigger.BOOT_NOTIFICATION:
+            return _answer(TriggerMessageStatus.REJECTED)  # until the boot is answered nothing else may be sent
+        if asked == Trigger.METER_VALUES and request.connector_id == 0:
+            return _answer(TriggerMessageStatus.REJECTED)  # the station has no meter of its own
         of_connectors = asked in {Trigger.STATUS_NOTIFICATION, Trigger.METER_VALUES}
         if of_connectors and request.connector_id is not None and request.connector_id not in station.connectors:
             return _answer(TriggerMessageStatus.REJECTED)
