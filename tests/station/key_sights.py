@@ -1,0 +1,483 @@
+"""What a central system, or ``simulator check``, sees of a template: each takes a template and runs a world with it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import trio
+
+from simulator.app import RunOptions, Simulator
+from simulator.config.problems import ConfigurationError
+from simulator.timestamps import format_timestamp, parse_timestamp
+from tests.station.key_world import START, Document, World, key_world, merged, planned, problems
+
+Sight = Callable[[Document], Awaitable[Any]]
+
+
+def errors_instead(sight: Sight) -> Sight:
+    """The same, or the list of the errors where the template has some."""
+
+    async def see(template: Document) -> Any:
+        try:
+            return await sight(template)
+        except ConfigurationError:
+            return problems(template)
+
+    return see
+
+
+async def errors(template: Document) -> list[str]:
+    """The errors that ``simulator check`` prints."""
+    return problems(template)
+
+
+# -- the connection ----------------------------------------------------------------------------------------------------
+
+
+async def dialled(template: Document) -> list[str]:
+    """The host that the station connects to."""
+    async with key_world(template) as world:
+        await trio.sleep(1)
+        return [host for _, host in world.central.dialled]
+
+
+async def moved(template: Document) -> list[str]:
+    """The hosts dialled before and after the central system tried to move the station."""
+    async with key_world(template) as world:
+        await world.accepted()
+        await world.ask("ChangeConfiguration", {"key": "ConnectionUrl", "value": "ws://moved.test/"})
+        await world.ask("Reset", {"type": "Soft"})
+        await world.central.connected(world.name, 2, timeout=100)
+        return [host for _, host in world.central.dialled]
+
+
+def header(name: str) -> Sight:
+    """A header of the opening handshake."""
+
+    async def see(template: Document) -> str | None:
+        async with key_world(template) as world:
+            await world.accepted()
+            headers = world.central.handshakes[0].headers
+            return next((value for known, value in headers if known.lower() == name), None)
+
+    return see
+
+
+async def authorization(template: Document) -> str | None:
+    """User and password of the opening handshake."""
+    value = await header("authorization")(template)
+    return None if value is None else base64.b64decode(value.removeprefix("Basic ")).decode()
+
+
+def attempts_within(seconds: float, *, most: int) -> Sight:
+    """How often the station tries to come back in that time after the central system went away, counted to ``most``."""
+
+    async def see(template: Document) -> int:
+        async with key_world(template) as world:
+            await world.accepted()
+            world.central.network.refuse()
+            world.central.network.cut()
+            await trio.sleep(seconds)
+            return min(world.central.network.attempts - 1, most)
+
+    return see
+
+
+async def time_away(template: Document) -> int:
+    """Seconds that a reset takes."""
+    async with key_world(template) as world:
+        await world.accepted()
+        await world.ask("Reset", {"type": "Soft"})
+        await world.central.disconnected(world.name)
+        gone = world.elapsed
+        await world.central.connected(world.name, 2, timeout=300)
+        return round(world.elapsed - gone)
+
+
+# -- registration ------------------------------------------------------------------------------------------------------
+
+
+@errors_instead
+async def station_name(template: Document) -> str:
+    """The name by which the station connects."""
+    async with key_world(template) as world:
+        await world.accepted()
+        return world.central.handshakes[0].path.rpartition("/")[2]
+
+
+def booted(member: str) -> Sight:
+    """A member of BootNotification."""
+
+    @errors_instead
+    async def see(template: Document) -> Any:
+        async with key_world(template) as world:
+            return (await world.seen("BootNotification")).payload.get(member)
+
+    return see
+
+
+def serial(member: str) -> Sight:
+    """The first two characters and the length of a serial number in BootNotification."""
+
+    async def see(template: Document) -> tuple[str, int] | None:
+        value = await booted(member)(template)
+        return None if value is None else (value[:2], len(value))
+
+    return see
+
+
+def _reject(world: World) -> None:
+    answer = {"status": "Rejected", "currentTime": format_timestamp(START), "interval": 10}
+    world.central.on("BootNotification", answer)
+
+
+def boots_within(seconds: float) -> Sight:
+    """How many BootNotifications a station sends in that time that is rejected for 10 s each time."""
+
+    async def see(template: Document) -> int:
+        async with key_world(template) as world:
+            _reject(world)
+            await trio.sleep(seconds)
+            return len(world.calls("BootNotification"))
+
+    return see
+
+
+async def reports_though_rejected(template: Document) -> bool:
+    """Whether a rejected station reports its connectors."""
+    async with key_world(template) as world:
+        _reject(world)
+        await trio.sleep(5)
+        return bool(world.calls("StatusNotification"))
+
+
+async def actions(template: Document) -> list[str]:
+    """The kinds of CALLs that the station sends in its first seconds."""
+    async with key_world(template) as world:
+        await trio.sleep(5)
+        return sorted({call.action for call in world.calls()})
+
+
+async def keeps_statistics(template: Document) -> bool:
+    """Whether the run keeps statistics of the station by action."""
+    with planned(template, {"supervisionUrls": "ws://127.0.0.1:1/"}) as (loaded, plan):
+        simulator = Simulator(loaded, plan, RunOptions(duration=2))
+        await simulator.run()
+        return simulator.statistics.record(plan.stations[0].hash_id) is not None
+
+
+# -- connectors --------------------------------------------------------------------------------------------------------
+
+
+async def _first_statuses(world: World) -> dict[int, str]:
+    await world.accepted()
+    return {call.payload["connectorId"]: call.payload["status"] for call in world.calls("StatusNotification")}
+
+
+@errors_instead
+async def reported_connectors(template: Document) -> list[int]:
+    """The connectors that the station reports after its boot."""
+    async with key_world(template) as world:
+        return sorted(await _first_statuses(world))
+
+
+async def first_status(template: Document) -> str:
+    """The status of connector 1 after the boot."""
+    async with key_world(template) as world:
+        return (await _first_statuses(world))[1]
+
+
+async def boots_as_defined(template: Document) -> bool:
+    """Whether each connector has the ``bootStatus`` of its own definition."""
+    defined = {
+        int(number): connector["bootStatus"] for number, connector in template["Connectors"].items() if connector
+    }
+    async with key_world(template) as world:
+        statuses = await _first_statuses(world)
+        return {number: status for number, status in statuses.items() if number} == defined
+
+
+# -- OCPP keys and commands --------------------------------------------------------------------------------------------
+
+
+def value_of(key: str) -> Sight:
+    """The value of an OCPP key."""
+
+    @errors_instead
+    async def see(template: Document) -> str | None:
+        async with key_world(template) as world:
+            await world.accepted()
+            return await world.key(key)
+
+    return see
+
+
+async def names_of_url_keys(template: Document) -> list[str]:
+    """The OCPP keys whose value is the supervision URL."""
+    async with key_world(template) as world:
+        await world.accepted()
+        keys = (await world.ask("GetConfiguration"))["configurationKey"]
+        return [key["key"] for key in keys if key.get("value") == world.central.MEMORY_URL]
+
+
+async def _on_ac_and_dc(template: Document, sight: Sight) -> tuple[Any, Any]:
+    return await sight(template), await sight(merged(template, {"currentOutType": "DC"}))
+
+
+async def amperages(template: Document) -> tuple[Any, Any]:
+    """The most amperes of the station: on AC, on DC."""
+    return await _on_ac_and_dc(template, value_of("MaxCurrent"))
+
+
+async def rotations(template: Document) -> tuple[Any, Any]:
+    """The phase rotation that the station tells: on AC, on DC."""
+    return await _on_ac_and_dc(template, value_of("ConnectorPhaseRotation"))
+
+
+def change_of(key: str) -> Sight:
+    """The answer to a change of an OCPP key."""
+
+    async def see(template: Document) -> str:
+        async with key_world(template) as world:
+            await world.accepted()
+            status: str = (await world.ask("ChangeConfiguration", {"key": key, "value": "9"}))["status"]
+            return status
+
+    return see
+
+
+def answer_to(action: str, **payload: Any) -> Sight:
+    """The code of the CALLERROR that answers a request; None for a CALLRESULT."""
+
+    async def see(template: Document) -> str | None:
+        async with key_world(template) as world:
+            await world.accepted()
+            return (await world.ask(action, payload)).get("error")
+
+    return see
+
+
+answer_to_a_strange_member = answer_to("GetConfiguration", noSuchMember=1)
+
+
+# -- transactions ------------------------------------------------------------------------------------------------------
+
+
+async def authorizes_remote_start(template: Document) -> bool:
+    """Whether the station asks before it starts what the central system told it to."""
+    async with key_world(template) as world:
+        await world.accepted()
+        await world.start_transaction()
+        return bool(world.calls("Authorize"))
+
+
+async def last_two(template: Document) -> list[str]:
+    """The last two CALLs of a transaction, statuses left out."""
+    async with key_world(template) as world:
+        await _one_transaction(world)
+        return [call.action for call in world.calls() if call.action in ("MeterValues", "StopTransaction")][-2:]
+
+
+async def contexts(template: Document) -> list[str]:
+    """The reading contexts of a transaction's MeterValues."""
+    async with key_world(template) as world:
+        await _one_transaction(world)
+        return [sample["context"] for sample in _samples(world)]
+
+
+async def sends_transaction_data(template: Document) -> bool:
+    """Whether StopTransaction has meter values."""
+    async with key_world(template) as world:
+        await _one_transaction(world)
+        return "transactionData" in world.calls("StopTransaction")[0].payload
+
+
+async def second_starts_at_zero(template: Document) -> bool:
+    """Whether the energy register of the second transaction begins at 0."""
+    async with key_world(template) as world:
+        await _one_transaction(world)
+        second = await world.start_transaction()
+        return bool(second.payload["meterStart"] == 0)
+
+
+async def _one_transaction(world: World) -> None:
+    await world.accepted()
+    await world.start_transaction()
+    await trio.sleep(90)
+    await world.stop_transaction()
+
+
+# -- meter values ------------------------------------------------------------------------------------------------------
+
+
+def _samples(world: World) -> Iterator[dict[str, Any]]:
+    for call in world.calls("MeterValues"):
+        for value in call.payload["meterValue"]:
+            yield from value["sampledValue"]
+
+
+async def _sampled(template: Document, count: int = 1) -> list[dict[str, Any]]:
+    """The samples of the first MeterValues of a transaction."""
+    async with key_world(template) as world:
+        await world.accepted()
+        await world.start_transaction()
+        await world.seen("MeterValues", count)
+        return list(_samples(world))
+
+
+async def power_sample(template: Document) -> str:
+    """The first sample of the whole power."""
+    return next(str(sample["value"]) for sample in await _sampled(template) if "phase" not in sample)
+
+
+def has_phase(phase: str | None) -> Sight:
+    """Whether there is a sample of that phase, or of none."""
+
+    async def see(template: Document) -> bool:
+        return phase in {sample.get("phase") for sample in await _sampled(template)}
+
+    return see
+
+
+def sampled(member: str) -> Sight:
+    """That member of each sample."""
+
+    async def see(template: Document) -> list[Any]:
+        return [sample.get(member) for sample in await _sampled(template)]
+
+    return see
+
+
+def located(location: str) -> Sight:
+    """The measurands that are reported from that location."""
+
+    async def see(template: Document) -> list[str]:
+        return sorted(
+            {sample["measurand"] for sample in await _sampled(template) if sample.get("location") == location}
+        )
+
+    return see
+
+
+def phases_at(value: str) -> Sight:
+    """The phases whose sample has that value."""
+
+    async def see(template: Document) -> list[Any]:
+        return [sample.get("phase") for sample in await _sampled(template) if sample["value"] == value]
+
+    return see
+
+
+def powers_are(value: str) -> Sight:
+    """Whether all of ten samples of the whole power have that value."""
+
+    async def see(template: Document) -> bool:
+        return {sample["value"] for sample in await _sampled(template, 10) if "phase" not in sample} == {value}
+
+    return see
+
+
+def powers_reach(value: str) -> Sight:
+    """Whether none of ten samples of the whole power is below that value."""
+
+    async def see(template: Document) -> bool:
+        samples = await _sampled(template, 10)
+        return all(float(sample["value"]) >= float(value) for sample in samples if "phase" not in sample)
+
+    return see
+
+
+# -- the generator -----------------------------------------------------------------------------------------------------
+
+
+async def starts_by_itself(template: Document) -> bool:
+    """Whether a transaction begins within five minutes without anybody asking for one."""
+    async with key_world(template) as world:
+        await trio.sleep(300)
+        return bool(world.calls("StartTransaction"))
+
+
+async def first_tag(template: Document) -> str:
+    """The tag of the first transaction."""
+    async with key_world(template) as world:
+        return str((await world.seen("StartTransaction")).payload["idTag"])
+
+
+async def tags(template: Document) -> list[str]:
+    """The tags of the first three transactions."""
+    async with key_world(template) as world:
+        await world.seen("StartTransaction", 3)
+        return [call.payload["idTag"] for call in world.calls("StartTransaction")]
+
+
+async def authorizes(template: Document) -> bool:
+    """Whether the first transaction is asked for."""
+    async with key_world(template) as world:
+        await world.seen("StartTransaction")
+        return bool(world.calls("Authorize"))
+
+
+async def _turns(template: Document) -> list[tuple[str, float]]:
+    """What the generator starts and stops in its time, and when."""
+    async with key_world(template) as world:
+        await trio.sleep(1000)
+        return [(call.action, call.time) for call in world.calls("StartTransaction", "StopTransaction")]
+
+
+async def durations(template: Document) -> list[float]:
+    """Seconds that transactions take; the last is cut by the generator's end."""
+    turns = pairwise(await _turns(template))
+    return [end - begin for (action, begin), (_, end) in turns if action == "StartTransaction"][:-1]
+
+
+async def pauses(template: Document) -> list[float]:
+    """Seconds between two transactions."""
+    turns = pairwise(await _turns(template))
+    return [end - begin for (action, begin), (_, end) in turns if action == "StopTransaction"]
+
+
+def shortest(sight: Sight, *, below: float) -> Sight:
+    """Whether the shortest is below that."""
+
+    async def see(template: Document) -> bool:
+        return bool(min(await sight(template)) < below)
+
+    return see
+
+
+def longest(sight: Sight, *, above: float) -> Sight:
+    """Whether the longest is above that."""
+
+    async def see(template: Document) -> bool:
+        return bool(max(await sight(template)) > above)
+
+    return see
+
+
+def starts_between(begin: float, end: float) -> Sight:
+    """Whether a transaction begins between these seconds."""
+
+    async def see(template: Document) -> bool:
+        async with key_world(template) as world:
+            await trio.sleep(end)
+            return any(world.since_begin(call.time) > begin for call in world.calls("StartTransaction"))
+
+    return see
+
+
+async def starts_offline(template: Document) -> bool:
+    """Whether a transaction begins while there is no connection."""
+    async with key_world(template) as world:
+        await world.seen("StartTransaction")
+        gone = world.elapsed
+        world.central.network.refuse()
+        world.central.network.cut()
+        await trio.sleep(400)
+        back = world.elapsed
+        world.central.network.restore()
+        await trio.sleep(200)
+        starts = (parse_timestamp(call.payload["timestamp"])[0] - START for call in world.calls("StartTransaction"))
+        return any(gone + 1 < start < back for start in starts)
