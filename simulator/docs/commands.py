@@ -40,7 +40,8 @@ def _option(option: click.Option, context: click.Context) -> tuple[str, str, str
     meaning = sentence(option.help or "")
     if isinstance(option.type, click.Choice):
         shown = f"{option.opts[0]} {(option.name or '').rpartition('_')[2].upper()}"
-        meaning += f" One of {', '.join(map(code, option.type.choices))}."
+        if not all(choice in meaning for choice in option.type.choices):
+            meaning += f" One of {', '.join(map(code, option.type.choices))}."
     value = info["default"]
     plain = value is None or option.is_flag or option.multiple or not isinstance(value, str | int | float)
     return code(shown), NOTHING if plain else code(f"{value:g}" if isinstance(value, float) else str(value)), meaning

@@ -25,7 +25,7 @@ from simulator.config.schemas import IGNORED_KEYS as IGNORED_CONFIG_KEYS
 from simulator.config.schemas import LEGACY_KEYS as LEGACY_CONFIG_KEYS
 from simulator.config.schemas import config_schema
 from simulator.config.ws_options import WebSocketOptions
-from simulator.docs.markdown import code, key_table, table
+from simulator.docs.markdown import NOTHING, code, key_table, table
 from simulator.energy.meter_values import UNITS, SampledValueTemplate
 from simulator.templates.fleet import shipped_folder, shipped_templates
 from simulator.templates.info import circuit_of
@@ -171,7 +171,10 @@ def generator() -> str:
 
 def connectors() -> str:
     """Connectors, entries of ``MeterValues``, EVSEs."""
-    units = [(code(measurand), " ".join(map(code, names))) for measurand, names in UNITS.items()]
+    units = [
+        (code(measurand), " ".join(code(unit) if unit else NOTHING for unit in names))
+        for measurand, names in UNITS.items()
+    ]
     parts = [
         _of_template(ConnectorTemplate),
         f"An entry of {code('MeterValues')}:",

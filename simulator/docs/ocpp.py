@@ -19,7 +19,13 @@ from simulator.events import CallReceived, EventBus
 from simulator.ids import MessageIds
 from simulator.ocpp.errors import ErrorCode
 from simulator.ocpp.frames import Call
-from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, CHARGE_POINT_ACTIONS, FEATURE_PROFILES, REQUESTS
+from simulator.ocpp.v16.messages import (
+    CENTRAL_SYSTEM_ACTIONS,
+    CHARGE_POINT_ACTIONS,
+    FEATURE_PROFILES,
+    REQUESTS,
+    profile_of,
+)
 from simulator.ocpp.validation import PayloadValidator
 from simulator.station import keys as keys_module
 from simulator.station.keys import STANDARD_KEYS
@@ -70,7 +76,7 @@ def ocpp_keys() -> str:
 
 @cache
 def answered_actions() -> frozenset[str]:
-    """The requests that a station carries out: those that it does not call unsupported."""
+    """The requests that a station carries out: those of the profiles that it offers and that it does not refuse."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # the station complains about what it is asked here
     try:
@@ -93,8 +99,11 @@ async def _ask() -> frozenset[str]:
     for action in sorted(CENTRAL_SYSTEM_ACTIONS):
         # A member that no request has: whoever knows the action refuses the content, and nothing happens.
         station.dispatcher.on_call(Call("1", action, {"noSuchMember": 1}))
+    # Some actions of a missing profile are answered by a status that says so. "Security" is no profile of the standard.
+    offered = {"Security", *station.keys.items("SupportedFeatureProfiles")}
+    refusals = {ErrorCode.NOT_SUPPORTED, ErrorCode.NOT_IMPLEMENTED}
     return frozenset(
-        action for action, error in answers.items() if error not in {ErrorCode.NOT_SUPPORTED, ErrorCode.NOT_IMPLEMENTED}
+        action for action, error in answers.items() if error not in refusals and profile_of(action) in offered
     )
 
 
