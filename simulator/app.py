@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,34 @@ from simulator.csms.central import CentralSystem
 from simulator.csms.policy import BootPolicy
 from simulator.events import EventBus
 from simulator.ids import MessageIds
+from simulator.interrupts import STOP_SIGNALS
 from simulator.ocpp.validation import PayloadValidator
 from simulator.station.services import StationServices
 from simulator.station.station import station_random
-from simulator.supervision import guard
+from simulator.supervision import guard, leaves
 from simulator.telemetry.log import LogSettings, configure_logging, get_logger
+from simulator.telemetry.process import SpeedProbe, max_rss_mib
 from simulator.telemetry.statistics import FleetStatistics
 from simulator.templates.fleet import FleetPlan, choose_supervision_url
 from simulator.templates.info import resolve_station
+from simulator.transport.connection import Limits
 from simulator.transport.websocket import Dialer
 
 log = get_logger("simulator")
 
 #: Seconds between heartbeats that the embedded central system asks for.
 HEARTBEAT_INTERVAL = 60
+
+#: Wall seconds for a closing handshake. With the time that stations have to end in order it stays below 5 seconds,
+#: also when the central system has fallen silent.
+CLOSE_WITHIN = 1.0
+
+#: Stations that are made before signals and connections get their turn.
+BATCH = 50
+
+
+class CannotListen(Exception):
+    """The embedded central system found no address to listen on; the text is one line for the user."""
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +68,7 @@ class Simulator:
     """One run of the simulator.
 
     :param watch: a coroutine that shows the run to somebody; it runs beside the fleet and ends with it.
+    :param interrupted: whether a signal came before the run could listen for signals: it stops at once then.
     """
 
     def __init__(
@@ -61,21 +76,30 @@ class Simulator:
         loaded: LoadedConfig,
         plan: FleetPlan,
         options: RunOptions,
+        *,
         watch: Callable[[Simulator], Awaitable[None]] | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.config: SimulatorConfig = loaded.config
         self.options = options
         self._pace = Pace.of(self.config.worker, delay_given=loaded.is_given("worker.startDelay"))
         self._plan = plan
         self._watch = watch
+        self._interrupted = interrupted
         self.bus = EventBus()
         self.statistics = FleetStatistics(self.bus, configured=len(plan.stations), keeps_actions=self._keeps_actions)
         self.central: CentralSystem | None = None
         #: Where the embedded central system listens.
         self.central_url: str | None = None
+        #: Whether the run lasted as long as it was asked to.
+        self.lasted = False
+        #: Whether every station ended in order within the time given for it.
+        self.in_order = False
+        #: Whether a second signal ended the run at once.
+        self.cut_short = False
         self._stop_wanted = trio.Event()
         self._begun = time.monotonic()
-        self._clock_began = (0.0, 0.0)
+        self._probe = SpeedProbe()
         self.fleet: Fleet
         self.clock: Clock
 
@@ -85,24 +109,28 @@ class Simulator:
         """Run until the duration is over or a signal comes, end in order, and return the summary.
 
         First SIGINT or SIGTERM: the ordered stop. Second: cancel everything.
+
+        :raises CannotListen: there is no address for the embedded central system.
         """
         self._begun = time.monotonic()
         async with trio.open_nursery() as root:
             await root.start(self._obey_signals, root.cancel_scope)
             self.clock = Clock(speed=self.options.speed)
-            self._clock_began = (time.monotonic(), self.clock.now())
             await root.start(self.clock.run)
             if self.options.embedded:
                 self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
-                self.central_url = await root.start(self.central.serve)
-            self._build_fleet()
-            await root.start(self.fleet.run)
+                self.central_url = await _listen(root, self.central)
             self._start_telemetry(root)
+            await self._build_fleet()
+            await root.start(self.fleet.run)
+            root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
             if self.options.duration is not None:
                 root.start_soon(self._end_after, self.options.duration)
             await self._stop_wanted.wait()
             log.info("stops %s station(s) in order", len(self.fleet))
-            if not await self.fleet.stop():
+            self._probe.end()
+            self.in_order = await self.fleet.stop()
+            if not self.in_order:
                 log.warning("not every station ended in order within the time given")
             # Cancelling closes what is left: first come the stations' connections, then the central system's.
             root.cancel_scope.cancel()
@@ -116,19 +144,24 @@ class Simulator:
         """Ask for the ordered stop."""
         self._stop_wanted.set()
 
-    def _build_fleet(self) -> None:
+    async def _build_fleet(self) -> None:
+        """Make the stations; a stop that comes meanwhile ends it early."""
         retries = self.config.auto_reconnect_max_retries
         services = StationServices(
             clock=self.clock,
             bus=self.bus,
-            dialer=Dialer(),
+            dialer=Dialer(limits=Limits(close_timeout=CLOSE_WITHIN)),
             validator=PayloadValidator(),
             message_ids=MessageIds(),
             seed=self.options.seed,
             auto_reconnect_max_retries=-1 if retries is None else retries,
         )
         self.fleet = Fleet(services, self.config, self._pace)
-        for planned in self._plan.stations:
+        for number, planned in enumerate(self._plan.stations):
+            if number % BATCH == 0:
+                await trio.lowlevel.checkpoint()
+                if self._stop_wanted.is_set():
+                    return
             rng = station_random(self.options.seed, f"{planned.hash_id}:info")
             urls = (self.central_url,) if self.central_url is not None else planned.entry.supervision_urls
             info = resolve_station(
@@ -163,16 +196,20 @@ class Simulator:
 
     async def _end_after(self, seconds: float) -> None:
         await trio.sleep(seconds)
+        self.lasted = not self._stop_wanted.is_set()
         self.stop()
 
     async def _obey_signals(
         self, root: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+            if self._interrupted():
+                self.stop()
             task_status.started()
             async for number in signals:
                 if self._stop_wanted.is_set():
                     log.warning("%s again: ends at once", signal.Signals(number).name)
+                    self.cut_short = True
                     root.cancel()
                 else:
                     log.info("%s: ends in order", signal.Signals(number).name)
@@ -190,27 +227,27 @@ class Simulator:
         wall = self.wall_seconds
         return {
             **self.statistics.summary(),
-            "speed": {"asked": self.options.speed, "reached": round(self._speed_reached(), 3)},
+            "speed": {"asked": self.options.speed, "reached": round(self.options.speed * self._probe.share(), 3)},
             "wallSeconds": round(wall, 3),
             "cpuSeconds": round(time.process_time(), 3),
             "maxRssMiB": max_rss_mib(),
         }
 
-    def _speed_reached(self) -> float:
-        """Virtual seconds per second of the machine's clock over this run."""
-        clock_began, virtual_began = self._clock_began
-        elapsed = time.monotonic() - clock_began
-        return (self.clock.now() - virtual_began) / elapsed if elapsed > 0 else self.options.speed
 
-
-def max_rss_mib() -> float | None:
-    """The largest resident size of this process so far in MiB; None where the system does not tell."""
+async def _listen(root: trio.Nursery, central: CentralSystem) -> str:
+    """Start the embedded central system on a free port of the loopback interface; returns its URL."""
     try:
-        import resource
-    except ImportError:  # pragma: no cover - Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+        url: str = await root.start(central.serve)
+    except (OSError, ExceptionGroup) as group:
+        reasons = [leaf for leaf in leaves(group) if isinstance(leaf, OSError)]
+        if len(reasons) < len(list(leaves(group))):
+            raise
+        reason = reasons[0].strerror or reasons[0]
+        raise CannotListen(
+            f"the embedded central system cannot listen on 127.0.0.1 ({reason}); "
+            "use `simulator run --csms URL` with another one"
+        ) from None
+    return url
 
 
 @contextmanager

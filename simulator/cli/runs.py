@@ -1,24 +1,26 @@
-"""What the commands ``run``, ``demo`` and ``csms`` set going."""
+"""What the commands ``run`` and ``demo`` set going."""
 
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 import trio
 
-from simulator.app import RunOptions, Simulator, logging_to
+from simulator.app import CannotListen, RunOptions, Simulator, logging_to
 from simulator.cli.live import watcher
+from simulator.cli.outcome import LastTrouble, failure, summary_line, violations_line
+from simulator.cli.output import Failure, give, tell, tell_problems
 from simulator.config.load import LoadedConfig, default_config, load_config
-from simulator.csms.run import run_csms
-from simulator.storage.data_directory import choose, locked
+from simulator.config.problems import ConfigurationError
+from simulator.storage.data_directory import DataDirectoryError, choose, locked
 from simulator.supervision import leaves
+from simulator.telemetry.process import allow_open_files
 from simulator.templates.fleet import FleetPlan, plan_fleet
 from simulator.templates.model import GeneratorTemplate
 
@@ -38,8 +40,8 @@ DEMO_GENERATOR = GeneratorTemplate(
 )
 
 
-class RunFailed(Exception):
-    """The run could not start; the text is one line for the user."""
+#: Files that a process has open besides its stations' connections.
+OTHER_FILES = 64
 
 
 def run_fleet(
@@ -50,17 +52,21 @@ def run_fleet(
     environ: Mapping[str, str],
     stations: int | None,
     **options: Any,
-) -> None:
-    """The command ``run``."""
-    loaded = load_config(config, overrides=overrides, environ=environ)
-    plan = plan_fleet(loaded, stations=stations, supervision_urls=(csms,) if csms else None, environ=environ)
-    for problem in plan.problems:
-        click.echo(str(problem), err=True)
-    _go(loaded, plan, environ=environ, embedded=False, **options)
+) -> int:
+    """The command ``run``; returns the exit code."""
+    try:
+        loaded = load_config(config, overrides=overrides, environ=environ)
+        urls = None if csms is None else (csms,)
+        plan = plan_fleet(loaded, stations=stations, supervision_urls=urls, environ=environ)
+    except ConfigurationError as error:
+        tell_problems(error.problems)
+        return 1
+    tell_problems(dict.fromkeys([*loaded.problems, *plan.problems]))
+    return _go(loaded, plan, environ=environ, embedded=False, **options)
 
 
-def run_demo(*, environ: Mapping[str, str], stations: int | None, **options: Any) -> None:
-    """The command ``demo``: all shipped models, each with the generator on."""
+def run_demo(*, environ: Mapping[str, str], stations: int | None, **options: Any) -> int:
+    """The command ``demo``: all shipped models, each with the generator on; returns the exit code."""
     wanted = DEMO_STATIONS if stations is None else stations
     models = DEMO_MODELS[-wanted:] if wanted < len(DEMO_MODELS) else DEMO_MODELS
     document = {
@@ -70,7 +76,16 @@ def run_demo(*, environ: Mapping[str, str], stations: int | None, **options: Any
     }
     loaded = default_config(Path("demo"), document, environ=environ)
     plan = plan_fleet(loaded, stations=wanted, environ=environ)
-    _go(loaded, _with_generator(plan, DEMO_GENERATOR), environ=environ, embedded=True, **options)
+    plan = _with_generator(plan, DEMO_GENERATOR)
+    if options["data_dir"] is not None:
+        return _go(loaded, plan, environ=environ, embedded=True, **options)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="simulator-demo-", ignore_cleanup_errors=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise Failure(f"there is no place for a temporary folder ({reason}); name one with --data-dir") from None
+    with folder as name:
+        return _go(loaded, plan, environ=environ, embedded=True, **{**options, "data_dir": Path(name)})
 
 
 def _with_generator(plan: FleetPlan, generator: GeneratorTemplate) -> FleetPlan:
@@ -96,54 +111,54 @@ def _go(
     data_dir: Path | None,
     as_json: bool,
     log_level: str | None,
-) -> None:
+    interrupted: Callable[[], bool],
+) -> int:
     options = RunOptions(seed=seed, speed=speed, duration=duration, embedded=embedded)
-    with (
-        locked(choose(data_dir, environ)) as directory,
-        logging_to(loaded.config, directory, console=log_level is not None, level=log_level),
-    ):
-        summary = _trio_run(loaded, plan, options, as_json=as_json)
-    if as_json:
-        click.echo(json.dumps(summary))
-    else:
-        _print_summary(summary)
-
-
-def _trio_run(loaded: LoadedConfig, plan: FleetPlan, options: RunOptions, *, as_json: bool) -> dict[str, Any]:
-    simulator: Simulator | None = None
-
-    async def main() -> dict[str, Any]:
-        nonlocal simulator
-        simulator = Simulator(loaded, plan, options, watch=None if as_json else watcher(sys.stdout))
-        return await simulator.run()
-
-    return trio.run(main)
-
-
-def _print_summary(summary: Mapping[str, Any]) -> None:
-    stations, calls, transactions = summary["stations"], summary["calls"], summary["transactions"]
-    click.echo(
-        f"{stations['accepted']} of {stations['configured']} station(s) accepted, "
-        f"{transactions['started']} transaction(s) started, {transactions['stopped']} stopped, "
-        f"{summary['energyWh'] / 1000:.3f} kWh, {calls['sent']} call(s), {calls['errors']} error(s), "
-        f"{calls['timeouts']} timeout(s) in {summary['wallSeconds']:.0f} s"
+    console = log_level is not None or loaded.config.log_console
+    logs_here = console and sys.stderr is not None and sys.stderr.isatty()
+    simulator = Simulator(
+        loaded,
+        plan,
+        options,
+        watch=None if as_json else watcher(sys.stdout, logs_here=logs_here),
+        interrupted=interrupted,
     )
-
-
-def serve_csms(host: str, port: int, boot_status: str, interval: int) -> None:
-    """The command ``csms``: until SIGINT or SIGTERM."""
-
-    async def main() -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with trio.open_nursery() as nursery:
-                url = await nursery.start(run_csms, host, port, boot_status, interval)
-                click.echo(url)
-                sys.stdout.flush()
-                await anext(aiter(signals))
-                nursery.cancel_scope.cancel()
-
+    trouble = LastTrouble(simulator.bus)
+    _allow_connections(len(plan.stations) * (2 if embedded else 1))
     try:
-        trio.run(main)
-    except* OSError as group:
-        error = next(leaves(group))
-        raise RunFailed(f"{host}:{port}: cannot listen here ({error}); choose another --host or --port") from None
+        with (
+            locked(choose(data_dir, environ)) as directory,
+            logging_to(loaded.config, directory, console=console, level=log_level),
+        ):
+            summary = trio.run(simulator.run)
+    except (DataDirectoryError, CannotListen) as error:
+        raise Failure(str(error)) from None
+    except ExceptionGroup as group:
+        found = next((leaf for leaf in leaves(group) if isinstance(leaf, CannotListen)), None)
+        if found is None:
+            raise
+        raise Failure(str(found)) from None
+    _report(simulator, summary, as_json=as_json)
+    failed = failure(simulator, summary, trouble)
+    if failed is not None:
+        raise Failure(failed)
+    return 0
+
+
+def _allow_connections(number: int) -> None:
+    wanted = number + OTHER_FILES
+    allowed = allow_open_files(wanted)
+    if allowed is not None:
+        tell(
+            f"warning: this process may open {allowed} files and needs about {wanted}: some stations will not connect; "
+            f"raise the limit (ulimit -n {wanted}), or run fewer with --stations"
+        )
+
+
+def _report(simulator: Simulator, summary: Mapping[str, Any], *, as_json: bool) -> None:
+    give(json.dumps(summary) if as_json else summary_line(summary))
+    broken_rules = violations_line(simulator)
+    if broken_rules is not None:
+        tell(f"warning: {broken_rules}")
+    if not simulator.in_order and not simulator.cut_short:
+        tell("warning: not every station could end in order: transactions may be left open")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -36,39 +38,59 @@ def locked(directory: Path) -> Iterator[Path]:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        handle = open(directory / LOCK, "a+", encoding="ascii")  # noqa: SIM115 - closed below, after the body
-    except OSError as error:
-        raise DataDirectoryError(
-            f"{directory}: the data directory cannot be written ({error.strerror}); name another with --data-dir"
-        ) from None
+        handle = open(directory / LOCK, "a+b", buffering=0)  # noqa: SIM115 - closed below, after the body
+    except (OSError, ValueError) as error:
+        raise _unusable(directory, error) from None
     with handle:
-        if not _lock(handle):
+        try:
+            free = _lock(handle)
+            if free:
+                handle.seek(0)
+                handle.truncate()
+                handle.write(b"%d\n" % os.getpid())
+        except OSError as error:
+            raise _unusable(directory, error) from None
+        if not free:
             raise DataDirectoryError(
-                f"{directory}: another simulator uses this data directory; end it, or name another with --data-dir"
+                f"{directory}: another simulator{_holder(handle)} uses this data directory; "
+                "end it, or name another with --data-dir"
             )
-        handle.seek(0)
-        handle.truncate()
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
         yield directory
+
+
+def _unusable(directory: Path, error: OSError | ValueError) -> DataDirectoryError:
+    reason = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) in (errno.EEXIST, errno.ENOTDIR):
+        reason = "it is a file, or below one"
+    return DataDirectoryError(
+        f"{directory}: the data directory cannot be written ({reason}); name another with --data-dir"
+    )
+
+
+def _holder(handle: IO[bytes]) -> str:
+    """Who holds the lock, as far as the file tells."""
+    with contextlib.suppress(OSError, ValueError):  # a locked file cannot be read on Windows
+        handle.seek(0)
+        return f" (process {int(handle.read(20))})"
+    return ""
 
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _lock(handle: IO[str]) -> bool:
+    def _lock(handle: IO[bytes]) -> bool:
         try:
             handle.seek(0)
             msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
+        except PermissionError:
             return False
         return True
 else:
     import fcntl
 
-    def _lock(handle: IO[str]) -> bool:
+    def _lock(handle: IO[bytes]) -> bool:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return False
         return True

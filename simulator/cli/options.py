@@ -1,0 +1,109 @@
+"""Options that several commands share, and the numbers that they take."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # older versions of click know no parameter of the type
+
+LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "crit", "alert", "emerg")
+
+#: Simulated seconds per second; a year goes by in five minutes.
+FASTEST = 100_000
+#: Seconds of a run: three hundred years.
+LONGEST = 10_000_000_000
+MOST_STATIONS = 1_000_000
+
+
+class Number(_ParamType):
+    """A number within bounds, with an error that says what to write.
+
+    :param above: the number must be more than this.
+    """
+
+    name = "number"
+
+    def __init__(
+        self,
+        kind: type[int] | type[float],
+        example: str,
+        *,
+        least: float | None = None,
+        above: float | None = None,
+        most: float | None = None,
+    ) -> None:
+        self._kind = kind
+        self._example = example
+        self._least, self._above, self._most = least, above, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Click's hook."""
+        try:
+            number = self._kind(value)
+        except (ValueError, OverflowError):
+            number = math.nan
+        if not self._fits(number):
+            self.fail(f'expected {self._expected()}, got "{value}", for example {self._example}', param, ctx)
+        return number
+
+    def _fits(self, number: float) -> bool:
+        if isinstance(number, float) and not math.isfinite(number):
+            return False
+        low = (self._least is not None and number < self._least) or (self._above is not None and number <= self._above)
+        return not low and (self._most is None or number <= self._most)
+
+    def _expected(self) -> str:
+        words = "a whole number" if self._kind is int else "a number"
+        if self._least is not None:
+            words += f" from {self._least}" + (f" to {self._most}" if self._most is not None else "")
+        elif self._above is not None:
+            words += f" above {self._above}" + (f", at most {self._most}" if self._most is not None else "")
+        return words
+
+
+def run_options(command: Any) -> Any:
+    """The options that ``run`` and ``demo`` share."""
+    for option in reversed(
+        (
+            click.option(
+                "--stations",
+                type=Number(int, "--stations 20", least=1, most=MOST_STATIONS),
+                metavar="N",
+                help="Total number of stations.",
+            ),
+            click.option(
+                "--duration",
+                type=Number(float, "--duration 60", above=0, most=LONGEST),
+                metavar="S",
+                help="End in order after S seconds; without it, on Ctrl-C.",
+            ),
+            click.option(
+                "--seed", type=Number(int, "--seed 1"), metavar="N", help="Make the fleet's random choices repeatable."
+            ),
+            click.option(
+                "--speed",
+                type=Number(float, "--speed 60", above=0, most=FASTEST),
+                default=1.0,
+                show_default=True,
+                metavar="X",
+                help="Simulated seconds per second.",
+            ),
+            click.option("--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where state and logs go."),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, nothing else."),
+            click.option(
+                "--log-level",
+                type=click.Choice(LOG_LEVELS, case_sensitive=False),
+                metavar="LEVEL",
+                help=f"Log from this level on, and to standard error too: {', '.join(LOG_LEVELS)}.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command

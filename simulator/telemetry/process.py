@@ -1,0 +1,72 @@
+"""What the process takes from the machine, and whether it keeps up with its clock."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import trio
+
+from simulator.clock import Clock
+
+#: Wall seconds between two looks at how late the process is.
+PROBE_EVERY = 0.5
+
+
+class SpeedProbe:
+    """Measures what share of the asked speed the process keeps.
+
+    A task sleeps again and again on the fleet's clock. What wakes up late delays everything that follows it in the
+    simulated world, so the share is the time that the sleeps should have taken by the time that they took.
+    """
+
+    def __init__(self) -> None:
+        self._scope = trio.CancelScope()
+        self._due = self._took = 0.0
+
+    async def run(self, clock: Clock) -> None:
+        """Measure until :meth:`end` or cancelled; once."""
+        with self._scope:
+            while True:
+                began = time.monotonic()
+                try:
+                    await clock.sleep_wall(PROBE_EVERY)
+                finally:  # the sleep that the end cuts short counts as far as it went
+                    took = time.monotonic() - began
+                    self._due += min(took, PROBE_EVERY)
+                    self._took += took
+
+    def end(self) -> None:
+        """Measure no further."""
+        self._scope.cancel()
+
+    def share(self) -> float:
+        """The share of the asked speed that was kept, at most 1; 1 where nothing was measured."""
+        return self._due / self._took if self._took else 1.0
+
+
+def max_rss_mib() -> float | None:
+    """The largest resident size of this process so far in MiB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+
+
+def allow_open_files(wanted: int) -> int | None:
+    """Let this process have ``wanted`` files open; returns how many it may where the system does not allow that."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows has no such limit
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return None
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    except (OSError, ValueError):  # macOS has a limit of its own below the one that it tells
+        allowed = soft
+    return allowed if allowed < wanted else None
