@@ -6,6 +6,7 @@ Everything is in memory and in virtual time (``autojump_clock``). What a station
 from __future__ import annotations
 
 import copy
+import enum
 import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -45,7 +46,14 @@ TEMPLATE: Document = {
 }
 TAGS = ["TAG-1", "TAG-2", "TAG-3"]
 
-ABSENT = object()
+
+class Absent(enum.Enum):
+    """The type of :data:`ABSENT`; an enumeration, because copies of its member are the member."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
 """In a document to merge: the key is taken out."""
 
 _VALIDATOR = PayloadValidator()

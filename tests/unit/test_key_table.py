@@ -1,0 +1,264 @@
+"""The table of keys: every key of the documented tables is there, has its default, and acts or is marked as not acting.
+
+Keys of templates are shown to act in ``tests/station/test_keys_act.py``, keys of the configuration here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from trio.testing import MockClock
+
+from simulator.config.fields import Key, keys_of
+from simulator.config.model import (
+    PerformanceStorageConfig,
+    SimulatorConfig,
+    StationTemplateEntry,
+    UiAuthentication,
+    UiServerConfig,
+    UiServerOptions,
+    WorkerConfig,
+)
+from simulator.energy.meter_values import SampledValueTemplate
+from simulator.templates.model import (
+    CommandsSupport,
+    ConfigurationKeyTemplate,
+    ConnectorTemplate,
+    GeneratorTemplate,
+    StationTemplate,
+)
+from tests.station.key_rows import STATION_ROWS
+from tests.station.key_world import ABSENT, merged
+from tests.unit import key_sights as see
+
+TABLES: Mapping[str, str] = {
+    "config": "supervisionUrls supervisionUrlDistribution logStatisticsInterval logConsole logFormat logRotate"
+    " logMaxFiles logLevel logFile logErrorFile worker uiServer performanceStorage stationTemplateUrls",
+    "worker": "processType startDelay elementStartDelay elementsPerWorker poolMinSize poolMaxSize poolStrategy",
+    "uiServer": "enabled type options authentication",
+    "uiServer.options": "host port",
+    "uiServer.authentication": "enabled type username password",
+    "performanceStorage": "enabled type uri",
+    "stationTemplateUrls": "file numberOfStations",
+    "template": "supervisionUrls supervisionUser supervisionPassword supervisionUrlOcppConfiguration"
+    " supervisionUrlOcppKey ocppVersion ocppProtocol ocppStrictCompliance ocppPersistentConfiguration stationInfoPersistentConfiguration"
+    " wsOptions authorizationFile baseName nameSuffix fixedName chargePointModel chargePointVendor"
+    " chargePointSerialNumberPrefix chargeBoxSerialNumberPrefix firmwareVersion power powerSharedByConnectors powerUnit"
+    " currentOutType voltageOut numberOfPhases numberOfConnectors useConnectorId0 randomConnectors resetTime"
+    " autoRegister autoReconnectMaxRetries reconnectExponentialDelay registrationMaxRetries amperageLimitationOcppKey"
+    " amperageLimitationUnit enableStatistics mustAuthorizeAtRemoteStart payloadSchemaValidation beginEndMeterValues"
+    " outOfOrderEndMeterValues meteringPerTransaction transactionDataMeterValues mainVoltageMeterValues"
+    " phaseLineToLineVoltageMeterValues customValueLimitationMeterValues commandsSupport Configuration"
+    " AutomaticTransactionGenerator Connectors",
+    "commandsSupport": "incomingCommands outgoingCommands",
+    "configuration key": "key value readonly visible reboot",
+    "generator": "enable minDuration maxDuration minDelayBetweenTwoTransactions maxDelayBetweenTwoTransactions"
+    " probabilityOfStart stopAfterHours stopOnConnectionFailure requireAuthorize idTagDistribution",
+    "connector": "bootStatus MeterValues",
+    "meter value": "measurand unit phase context location value fluctuationPercent minimumValue",
+}
+"""The keys that users' files are known to have, by section."""
+
+MODELS: Mapping[str, type[msgspec.Struct]] = {
+    "config": SimulatorConfig,
+    "worker": WorkerConfig,
+    "uiServer": UiServerConfig,
+    "uiServer.options": UiServerOptions,
+    "uiServer.authentication": UiAuthentication,
+    "performanceStorage": PerformanceStorageConfig,
+    "stationTemplateUrls": StationTemplateEntry,
+    "template": StationTemplate,
+    "commandsSupport": CommandsSupport,
+    "configuration key": ConfigurationKeyTemplate,
+    "generator": GeneratorTemplate,
+    "connector": ConnectorTemplate,
+    "meter value": SampledValueTemplate,
+}
+
+SETTLED_LATER = {
+    "template.autoReconnectMaxRetries": "absent means the configuration's value, and -1 where that is absent too",
+    "template.voltageOut": "absent means the value of the kind of current",
+    "template.numberOfPhases": "absent means the value of the kind of current",
+}
+"""Keys whose documented default is not that of the model; their rows show that it holds."""
+
+
+class ConfigRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of the configuration, as :class:`tests.station.key_rows.Row`; ``later``: the work that it belongs to."""
+
+    section: str
+    key: str
+    default: Any
+    off: Any = None
+    shows: see.Sight | None = None
+    at_default: Any = None
+    at_off: Any = None
+    given: Mapping[str, Any] = {}
+    later: str = ""
+
+    def config(self, *value: object) -> dict[str, Any]:
+        """The configuration without the key, or with it at ``value``."""
+        member = {self.key: value[0]} if value else {}
+        if self.section == "stationTemplateUrls":
+            base = {"file": "one", "numberOfStations": 1}
+            return {"stationTemplateUrls": [merged(base, member) if value else _without(base, self.key)]}
+        return merged(self.given, member if self.section == "config" else {self.section: member})
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.key}"
+
+
+def _without(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != key}
+
+
+def acts(
+    section: str, key: str, default: Any, off: Any, shows: see.Sight, at_default: Any, at_off: Any, **given: Any
+) -> ConfigRow:
+    """A row of a key that acts."""
+    return ConfigRow(
+        section=section,
+        key=key,
+        default=default,
+        off=off,
+        shows=shows,
+        at_default=at_default,
+        at_off=at_off,
+        given=given,
+    )
+
+
+def later(what: str, section: str, **defaults: Any) -> Iterator[ConfigRow]:
+    """Rows of keys that belong to later work."""
+    return (ConfigRow(section=section, key=key, default=default, later=what) for key, default in defaults.items())
+
+
+UI, STORAGE = "the UI server", "the storage of performance records"
+POOLS, PERSISTENCE = "worker processes", "the state that is kept from run to run"
+_paced = {"startDelay": 1000}
+_two_urls = ["ws://a/", "ws://b/"]
+_two_entries = [{"file": "one", "numberOfStations": 1}, {"file": "two", "numberOfStations": 2}]
+
+CONFIG_ROWS = [
+    acts("config", "supervisionUrls", None, "ws://other.test/", see.hosts, ["central.test"], ["other.test"]),
+    acts(
+        "config",
+        "supervisionUrlDistribution",
+        "charging-station-affinity",
+        "round-robin",
+        see.urls,
+        ["ws://a/", "ws://a/", "ws://b/"],
+        ["ws://a/", "ws://b/", "ws://a/"],
+        supervisionUrls=_two_urls,
+        stationTemplateUrls=_two_entries,
+    ),
+    acts("config", "logStatisticsInterval", 60, 20, see.statistics_lines, 2, 6),
+    acts("config", "logConsole", False, True, see.on_screen, False, True),
+    acts("config", "logFormat", "simple", "json", see.is_json, False, True),
+    acts("config", "logRotate", True, False, see.dated, True, False),
+    acts("config", "logMaxFiles", 7, 3, see.old_files, 7, 3),
+    acts("config", "logLevel", "info", "error", see.messages, ["a fact", "a fault"], ["a fault"]),
+    acts("config", "logFile", "combined.log", "all.log", see.log_name, "combined", "all"),
+    acts("config", "logErrorFile", "error.log", "faults.log", see.error_log_name, "error", "faults"),
+    acts("config", "worker", WorkerConfig(), {"elementStartDelay": 1000}, see.starts, [0, 0, 0, 0], [0, 1, 2, 3]),
+    acts(
+        "config",
+        "stationTemplateUrls",
+        None,
+        [{"file": "one", "numberOfStations": 2}],
+        see.stations,
+        ["stationTemplateUrls: is missing"],
+        ["CS-00001", "CS-00002"],
+        stationTemplateUrls=ABSENT,
+    ),
+    *later(UI, "config", uiServer=UiServerConfig()),
+    *later(STORAGE, "config", performanceStorage=PerformanceStorageConfig()),
+    acts(
+        "worker",
+        "processType",
+        "workerSet",
+        "staticPool",
+        see.starts,
+        [0, 1, 2, 3],
+        [0, 0, 1, 1],
+        worker={**_paced, "poolMaxSize": 2},
+    ),
+    acts("worker", "startDelay", 500, 2000, see.starts, [0, 0, 0, 0], [0, 2, 4, 6]),
+    acts("worker", "elementStartDelay", 0, 1000, see.starts, [0, 0, 0, 0], [0, 1, 2, 3]),
+    acts("worker", "elementsPerWorker", 1, 2, see.starts, [0, 1, 2, 3], [0, 0, 1, 1], worker=_paced),
+    acts(
+        "worker",
+        "poolMaxSize",
+        16,
+        2,
+        see.starts,
+        [0, 1, 2, 3],
+        [0, 0, 1, 1],
+        worker={**_paced, "processType": "staticPool"},
+    ),
+    *later(POOLS, "worker", poolMinSize=4, poolStrategy="FAIR_SHARE"),
+    *later(UI, "uiServer", enabled=True, type="ws", options=UiServerOptions(), authentication=UiAuthentication()),
+    *later(UI, "uiServer.options", host="localhost", port=8080),
+    *later(UI, "uiServer.authentication", enabled=False, type="basic-auth", username=None, password=None),
+    *later(STORAGE, "performanceStorage", enabled=False, type="jsonfile", uri="file:///performanceRecords.json"),
+    acts(
+        "stationTemplateUrls",
+        "file",
+        None,
+        "two",
+        see.stations,
+        ["stationTemplateUrls[0].file: is missing"],
+        ["CS-00001-2"],
+    ),
+    acts(
+        "stationTemplateUrls",
+        "numberOfStations",
+        0,
+        2,
+        see.stations,
+        ["stationTemplateUrls: comes to no station"],
+        ["CS-00001", "CS-00002"],
+    ),
+    *later(PERSISTENCE, "template", ocppPersistentConfiguration=True, stationInfoPersistentConfiguration=True),
+]
+
+ROWS = [*CONFIG_ROWS, *STATION_ROWS]
+
+
+def model_key(section: str, name: str) -> Key:
+    return next(key for key in keys_of(MODELS[section]) if key.name == name)
+
+
+def test_there_is_one_row_for_each_key() -> None:
+    documented = [f"{section}.{key}" for section, keys in TABLES.items() for key in keys.split()]
+    assert sorted(map(str, ROWS)) == sorted(documented)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_the_default_is_the_documented_one(row: Any) -> None:
+    if str(row) in SETTLED_LATER:
+        assert model_key(row.section, row.key).default is None
+        return
+    default = model_key(row.section, row.key).default
+    if row.default is None:  # "none" in a table: nothing, an empty text, an empty list, an empty section
+        empty = default if isinstance(default, msgspec.Struct) else None
+        assert default in (None, "", (), {}, empty and type(empty)())
+    else:
+        assert default == row.default
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_key_is_marked_as_not_acting_only_if_it_belongs_to_later_work(row: Any) -> None:
+    is_later = bool(getattr(row, "later", ""))
+    assert model_key(row.section, row.key).acts is not is_later
+
+
+@pytest.mark.parametrize("row", [row for row in CONFIG_ROWS if not row.later], ids=str)
+async def test_the_key_of_the_configuration_acts(row: ConfigRow, autojump_clock: MockClock) -> None:
+    assert row.shows is not None
+    assert row.at_default != row.at_off
+    assert await row.shows(row.config()) == row.at_default
+    assert await row.shows(row.config(row.off)) == row.at_off
