@@ -22,7 +22,7 @@ def describe(error: BaseException) -> str:
             return _ENDED
         if isinstance(found, ssl.SSLError):
             return (found.reason or str(found)).replace("_", " ").lower()
-        if isinstance(found, OSError):
+        if isinstance(found, OSError) and (found.errno or found.__cause__ is None):
             return (found.strerror or str(found)).lower()
         if isinstance(found, BaseExceptionGroup):
             found = found.exceptions[0]
