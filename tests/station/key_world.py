@@ -213,6 +213,7 @@ async def key_world(
             clock = Clock(start=START)
             await nursery.start(clock.run)
             central, bus = Central(nursery), EventBus()
+            retries = loaded.config.auto_reconnect_max_retries
             services = StationServices(
                 clock=clock,
                 bus=bus,
@@ -220,6 +221,7 @@ async def key_world(
                 validator=_VALIDATOR,
                 message_ids=MessageIds(),
                 seed=seed,
+                auto_reconnect_max_retries=-1 if retries is None else retries,
             )
             pace = Pace.of(loaded.config.worker, delay_given=loaded.is_given("worker.startDelay"))
             fleet = Fleet(services, loaded.config, pace)

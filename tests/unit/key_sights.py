@@ -73,6 +73,16 @@ async def hosts(config: Document) -> list[str]:
         return [host for _, host in world.central.dialled]
 
 
+async def attempts(config: Document) -> int:
+    """How often the station tries to come back to a central system that went away; five count as often."""
+    async with key_world(config=config) as world:
+        await world.accepted()
+        world.central.network.refuse()
+        world.central.network.cut()
+        await trio.sleep(600)
+        return min(world.central.network.attempts - 1, 5)
+
+
 async def starts(config: Document) -> list[float]:
     """Seconds at which four stations start."""
     async with key_world(config=merged(FOUR, config)) as world:
@@ -110,6 +120,11 @@ def _log(config: Document) -> tuple[dict[str, str], str]:
             log.error("a fault")
         files = {file.name: file.read_text(encoding="utf-8") for file in (folder / "logs").iterdir()}
     return files, screen.getvalue()
+
+
+async def anything(config: Document) -> bool:
+    """Whether a fault is in any file."""
+    return any("a fault" in text for text in _log(config)[0].values())
 
 
 async def on_screen(config: Document) -> bool:

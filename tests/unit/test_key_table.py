@@ -44,11 +44,11 @@ TABLES: Mapping[str, str] = {
     "performanceStorage": "enabled type uri",
     "stationTemplateUrls": "file numberOfStations",
     "template": "supervisionUrls supervisionUser supervisionPassword supervisionUrlOcppConfiguration"
-    " supervisionUrlOcppKey ocppVersion ocppProtocol ocppStrictCompliance ocppPersistentConfiguration stationInfoPersistentConfiguration"
-    " wsOptions authorizationFile baseName nameSuffix fixedName chargePointModel chargePointVendor"
-    " chargePointSerialNumberPrefix chargeBoxSerialNumberPrefix firmwareVersion power powerSharedByConnectors powerUnit"
-    " currentOutType voltageOut numberOfPhases numberOfConnectors useConnectorId0 randomConnectors resetTime"
-    " autoRegister autoReconnectMaxRetries reconnectExponentialDelay registrationMaxRetries amperageLimitationOcppKey"
+    " supervisionUrlOcppKey ocppVersion ocppProtocol ocppStrictCompliance ocppPersistentConfiguration"
+    " stationInfoPersistentConfiguration wsOptions authorizationFile baseName nameSuffix fixedName"
+    " chargePointModel chargePointVendor chargePointSerialNumberPrefix chargeBoxSerialNumberPrefix firmwareVersion"
+    " power powerSharedByConnectors powerUnit currentOutType voltageOut numberOfPhases numberOfConnectors useConnectorId0"
+    " randomConnectors resetTime autoRegister autoReconnectMaxRetries reconnectExponentialDelay registrationMaxRetries amperageLimitationOcppKey"
     " amperageLimitationUnit enableStatistics mustAuthorizeAtRemoteStart payloadSchemaValidation beginEndMeterValues"
     " outOfOrderEndMeterValues meteringPerTransaction transactionDataMeterValues mainVoltageMeterValues"
     " phaseLineToLineVoltageMeterValues customValueLimitationMeterValues commandsSupport Configuration"
@@ -61,6 +61,13 @@ TABLES: Mapping[str, str] = {
     "meter value": "measurand unit phase context location value fluctuationPercent minimumValue",
 }
 """The keys that users' files are known to have, by section."""
+
+ALSO: Mapping[str, str] = {
+    "config": "autoReconnectMaxRetries logEnabled",
+    "template": "meterSerialNumberPrefix meterType iccid imsi postTransactionDelay messageTriggerSupport",
+    "connector": "maximumPower",
+}
+"""Keys of newer files that act."""
 
 MODELS: Mapping[str, type[msgspec.Struct]] = {
     "config": SimulatorConfig,
@@ -162,6 +169,8 @@ CONFIG_ROWS = [
     acts("config", "logMaxFiles", 7, 3, see.old_files, 7, 3),
     acts("config", "logLevel", "info", "error", see.messages, ["a fact", "a fault"], ["a fault"]),
     acts("config", "logFile", "combined.log", "all.log", see.log_name, "combined", "all"),
+    acts("config", "logEnabled", True, False, see.anything, True, False),
+    acts("config", "autoReconnectMaxRetries", None, 2, see.attempts, 5, 2),
     acts("config", "logErrorFile", "error.log", "faults.log", see.error_log_name, "error", "faults"),
     acts("config", "worker", WorkerConfig(), {"elementStartDelay": 1000}, see.starts, [0, 0, 0, 0], [0, 1, 2, 3]),
     acts(
@@ -233,7 +242,8 @@ def model_key(section: str, name: str) -> Key:
 
 
 def test_there_is_one_row_for_each_key() -> None:
-    documented = [f"{section}.{key}" for section, keys in TABLES.items() for key in keys.split()]
+    tables = (*TABLES.items(), *ALSO.items())
+    documented = [f"{section}.{key}" for section, keys in tables for key in keys.split()]
     assert sorted(map(str, ROWS)) == sorted(documented)
 
 
