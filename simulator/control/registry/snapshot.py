@@ -1,0 +1,174 @@
+"""One station as clients see it, at this moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import Any, cast
+
+import msgspec
+
+from simulator.config.urls import show_url
+from simulator.control.registry.static import StaticParts
+from simulator.station.connection import connection_url
+from simulator.station.connector import Connector
+from simulator.station.generator import GeneratorStatus
+from simulator.station.station import ChargingStation
+from simulator.telemetry.redaction import is_secret_name
+from simulator.timestamps import format_timestamp
+from simulator.transport.connection import OpenFailed
+from ui_protocol.stations import (
+    BootAnswer,
+    ChargingStationData,
+    ConnectorEntry,
+    ConnectorStatus,
+    GeneratorCounters,
+    GeneratorEntry,
+    GeneratorState,
+    OcppConfiguration,
+    OcppKey,
+)
+
+
+class Fields:
+    """Which members of a station a client wants; ``None`` is all of them."""
+
+    def __init__(self, names: Collection[str] | None) -> None:
+        self.all = names is None
+        self.members = frozenset(name.partition(".")[0] for name in names or ())
+        #: Members of ``stationInfo`` alone; empty where all of them are wanted.
+        self.of_info = (
+            frozenset()
+            if names is None or "stationInfo" in names
+            else frozenset(name.partition(".")[2] for name in names if name.startswith("stationInfo."))
+        )
+        self.whole_info = names is None or "stationInfo" in names
+
+    def wants(self, member: str) -> bool:
+        """Whether a member is wanted."""
+        return self.all or member in self.members
+
+
+class Snapshots:
+    """Makes pictures of stations; nothing in them is a secret."""
+
+    def __init__(self) -> None:
+        self._static = StaticParts()
+
+    def station(self, station: ChargingStation, fields: Fields) -> ChargingStationData:
+        """The picture of one station: some 50 µs for all of it."""
+        wants = fields.wants
+        line = station.line
+        return ChargingStationData(
+            station_info=self._info(station, fields),
+            started=station.started if wants("started") else None,
+            stopping=station.stopping if wants("stopping") and station.started else None,
+            ws_state=cast("Any", line.state) if wants("wsState") else None,
+            supervision_url=_supervision_url(station) if wants("supervisionUrl") else None,
+            timestamp=round(time.time() * 1000) if wants("timestamp") else None,
+            boot_notification_response=_boot_answer(station) if wants("bootNotificationResponse") else None,
+            queued_messages=station.lane.queued_transaction_messages if wants("queuedMessages") else None,
+            ocpp_configuration=_ocpp_configuration(station) if wants("ocppConfiguration") else None,
+            connectors=self._connectors(station) if wants("connectors") else None,
+            evses=[] if wants("evses") else None,
+            automatic_transaction_generator=self._generator(station)
+            if wants("automaticTransactionGenerator")
+            else None,
+        )
+
+    def _info(self, station: ChargingStation, fields: Fields) -> dict[str, Any]:
+        # The encoder takes what is encoded already in the place of the dict that the type promises.
+        raw = self._static.station_info(station.info)
+        if fields.whole_info:
+            return cast("dict[str, Any]", raw)
+        everything: dict[str, Any] = msgspec.json.decode(raw) if fields.of_info else {}
+        picked = {name: everything[name] for name in fields.of_info if name in everything}
+        return {"hashId": station.info.hash_id, **picked}
+
+    def _connectors(self, station: ChargingStation) -> list[ConnectorEntry]:
+        return [self._connector(connector) for connector in station.connectors.values()]
+
+    def _connector(self, connector: Connector) -> ConnectorEntry:
+        transaction = connector.transaction
+        members: dict[str, Any] = {
+            "availability": "Operative" if connector.operative else "Inoperative",
+            "boot_status": connector.template.boot_status,
+            "status": str(connector.status),
+            "error_code": str(connector.error_code),
+            "meter_values": self._static.meter_values(connector.template),
+            "charging_profiles": [],
+        }
+        if connector.id > 0:
+            members["locked"] = bool(getattr(connector, "locked", transaction is not None))
+            members["maximum_power"] = connector.template.maximum_power
+            running = transaction is not None
+            members["transaction_started"] = running and transaction is not None and transaction.id is not None
+            members["transaction_pending"] = running and transaction is not None and transaction.id is None
+            members["transaction_remote_started"] = transaction is not None and transaction.remote
+            members["id_tag_authorized"] = transaction is not None and not transaction.deauthorized
+            members["id_tag_local_authorized"] = False
+            if transaction is not None:
+                members["transaction_id"] = transaction.id
+                members["transaction_id_tag"] = transaction.id_tag
+                members["transaction_start"] = format_timestamp(transaction.started_at)
+            meter = connector.meter
+            if meter is not None:
+                members["energy_active_import_register_value"] = round(meter.lifetime_wh, 3)
+                members["transaction_energy_active_import_register_value"] = round(meter.transaction_wh, 3)
+                members["power"] = round(meter.power_w, 3) if running else 0.0
+                members["soc"] = round(meter.soc, 3) if running and meter.soc is not None else None
+        status = ConnectorStatus(**members)
+        return ConnectorEntry(connector_id=connector.id, evse_id=connector.id, connector_status=status, **members)
+
+    def _generator(self, station: ChargingStation) -> GeneratorState | None:
+        generator = station.generator
+        if station.info.template.automatic_transaction_generator is None and not generator.statuses:
+            return None
+        statuses = [
+            _generator_entry(number, generator.statuses.get(number)) for number in station.connectors if number > 0
+        ]
+        return GeneratorState(
+            automatic_transaction_generator=cast("dict[str, Any]", self._static.generator(generator.settings)),
+            automatic_transaction_generator_statuses=statuses,
+        )
+
+
+def _supervision_url(station: ChargingStation) -> str:
+    try:
+        return show_url(connection_url(station.supervision_url, station.info.station_id))
+    except OpenFailed:  # the vendor key that holds it may hold anything
+        return show_url(station.supervision_url)
+
+
+def _boot_answer(station: ChargingStation) -> BootAnswer | None:
+    answer = station.registration.answer
+    if answer is None:
+        return None
+    return BootAnswer(status=str(answer.status), current_time=answer.current_time, interval=answer.interval)
+
+
+def _ocpp_configuration(station: ChargingStation) -> OcppConfiguration:
+    return OcppConfiguration(
+        configuration_key=[
+            OcppKey(
+                key=key.name,
+                readonly=key.read_only,
+                value=None if key.value is None or is_secret_name(key.name) else show_url(key.value),
+                visible=key.visible,
+                reboot=key.reboot,
+            )
+            for key in station.keys.all()
+        ]
+    )
+
+
+def _generator_entry(connector_id: int, status: GeneratorStatus | None) -> GeneratorEntry:
+    if status is None:
+        members: dict[str, Any] = {"start": False}
+    else:
+        members = msgspec.structs.asdict(status)
+        for name in ("start_date", "last_run_date", "stop_date", "stopped_date"):
+            if members[name] is not None:
+                members[name] = format_timestamp(members[name])
+    counters = GeneratorCounters(**members)
+    return GeneratorEntry(connector_id=connector_id, status=counters, **members)
