@@ -1,4 +1,4 @@
-"""The generated parts of the README: what is stale is said, what is broken is refused, and the tables tell the truth."""
+"""The generated parts of the README: what is stale is said, what is broken is refused, the tables tell the truth."""
 
 from __future__ import annotations
 
