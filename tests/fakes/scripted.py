@@ -28,6 +28,7 @@ from simulator.csms import CentralSystem, Link, Station, StationNotConnected, st
 from simulator.csms.central import SERVER_OPTIONS, Direction
 from simulator.ocpp.errors import CallRefused
 from simulator.ocpp.frames import Call, Frame, encode_error, encode_result, parse_frame
+from simulator.transport.connection import ConnectionClosed
 from simulator.transport.server import ServerConnection, serve_stream
 from tests.fakes.memory_net import Line, MemoryNetwork
 from tests.fakes.script import Close, Cut, Default, Delay, Handler, Raw, Reply, Rule, Script, Withhold
@@ -85,6 +86,8 @@ class ScriptedCentralSystem(CentralSystem):
         self.frames: list[FrameRecord] = []
         #: Every CALL of a station, in the order in which it came.
         self.calls: list[CallRecord] = []
+        #: Every connection that ended: the station and the close code (1006: without a close frame).
+        self.closings: list[tuple[str, int]] = []
         self.network = MemoryNetwork(self._accept)
 
     # -- where stations connect ------------------------------------------------------------------------------------
@@ -112,8 +115,14 @@ class ScriptedCentralSystem(CentralSystem):
         await serve_stream(line.server, partial(self._handle_line, line), options=SERVER_OPTIONS)
 
     async def _handle_line(self, line: Line, connection: ServerConnection) -> None:
-        self._lines[station_id_of(connection.path)] = line
+        station_id = station_id_of(connection.path)
+        self._lines[station_id] = line
         await self.handle(connection)
+        try:
+            await connection.receive()
+        except ConnectionClosed as closed:
+            self.closings.append((station_id, closed.code))
+            self._wake()
 
     # -- what it says ----------------------------------------------------------------------------------------------
 
