@@ -67,6 +67,20 @@ def limit_at(store: ProfileStore, connector_id: int, at: float, situation: Situa
     return None if limit is None else limit.value
 
 
+class Rate(NamedTuple):
+    """What profiles allow a connector: watts in total, and on how many phases (1 on direct current)."""
+
+    watts: float
+    phases: int
+
+
+def rate_at(store: ProfileStore, connector_id: int, at: float, situation: Situation) -> Rate | None:
+    """As :func:`limit_at`, with the phases on which the limit is: a vehicle gets the amperes that it makes on those."""
+    since = at if situation.charging_since is None else situation.charging_since
+    limit = _Stack(store, connector_id, situation).limit(at, since, RateUnit.WATT, None)
+    return None if limit is None else Rate(limit.value, limit.phases)
+
+
 def next_change(store: ProfileStore, connector_id: int, after: float, situation: Situation) -> float | None:
     """The first instant after ``after`` at which the limit of a connector may change by itself; None: never.
 

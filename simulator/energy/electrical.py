@@ -1,7 +1,8 @@
 """Power, current and voltage of a connector, alternating or direct.
 
 Units everywhere: watts (W), amperes (A) *per phase*, volts (V) between line and neutral (between the poles on direct
-current). ``phases`` is 0 on direct current. The power factor is 1. Nothing is rounded unless a docstring says so.
+current). ``phases`` is 0 on direct current. Limits are at power factor 1. Nothing is rounded unless a docstring says
+so.
 """
 
 from __future__ import annotations
@@ -54,6 +55,19 @@ def power_from_phase_currents(amperes: Sequence[float], circuit: Circuit) -> flo
     return sum(amperes) * circuit.voltage
 
 
+def reactive_power(watts: float, power_factor: float) -> float:
+    """Reactive power in var that an inductive load of ``watts`` draws besides; ``power_factor`` more than 0."""
+    return watts * math.sqrt(max(0.0, 1 - power_factor * power_factor)) / power_factor
+
+
+def neutral_current(amperes: Sequence[float]) -> float:
+    """A on the neutral conductor: all of a single phase, the vector sum of three phases 120 degrees apart."""
+    if len(amperes) != 3:
+        return sum(amperes)
+    one, two, three = amperes
+    return math.sqrt(max(0.0, one**2 + two**2 + three**2 - one * two - two * three - three * one))
+
+
 def power_per_phase(watts: float, circuit: Circuit) -> float:
     """Watts of one phase when ``watts`` in total are shared evenly."""
     return watts / circuit.conductors
@@ -84,9 +98,15 @@ def available_power(
     amperage_limit: float | None = None,
     maximum_amperage: float = math.inf,
     connector_maximum: float | None = None,
+    evse_maximum: float | None = None,
     profile_limit: float | None = None,
+    profile_phases: int | None = None,
+    efficiency: float = 1.0,
 ) -> float:
     """Watts that one connector may deliver now: the least of all limits, never negative.
+
+    Where the profiles allow fewer phases than there are, each phase keeps its current limit: the other limits count
+    for as many phases only, and the result is what those phases may carry together.
 
     :param maximum_power: W of the whole station.
     :param divider: among how many the power of the station is divided: its connectors or, where they share the power,
@@ -94,15 +114,23 @@ def available_power(
     :param amperage_limit: A of the amperage limitation key: per phase and connector on alternating current, for the
         whole station on direct current. It acts only below ``maximum_amperage`` (A).
     :param connector_maximum: W that the hardware of the connector can deliver.
-    :param profile_limit: W that the charging profiles allow.
+    :param evse_maximum: W that the hardware of its EVSE can deliver.
+    :param profile_limit: W that the charging profiles allow, on ``profile_phases`` phases (None: on all).
+    :param efficiency: of the conversion to direct current, more than 0 and at most 1: the limits are on the side of
+        the grid, the result is on that of the vehicle. Alternating current is not converted.
     """
     divider = max(divider, 1)
     limits = [maximum_power / divider]
     if amperage_limit is not None and amperage_limit < maximum_amperage:
         by_amperage = power_from_current(amperage_limit, circuit)
         limits.append(by_amperage / divider if circuit.direct else by_amperage)
-    limits.extend(limit for limit in (connector_maximum, profile_limit) if limit is not None)
-    return max(0.0, min(limits))
+    limits.extend(limit for limit in (connector_maximum, evse_maximum) if limit is not None)
+    watts = min(limits)
+    if profile_phases is not None and not circuit.direct:
+        watts *= min(profile_phases, circuit.phases) / circuit.phases
+    if profile_limit is not None:
+        watts = min(watts, profile_limit)
+    return max(0.0, watts * efficiency if circuit.direct else watts)
 
 
 def _round_half_up(value: float) -> int:

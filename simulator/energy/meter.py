@@ -1,13 +1,12 @@
-"""The meter of one connector: what flows, the registers that count it, and the samples that report it.
+"""The meter of one connector: the registers that count what flows, and the samples that report it.
 
-The model: over every stretch of time the connector delivers one average power, drawn between the least value that the
-template asks for and the maximum that the caller names. Everything else follows from that draw: the current is power by
-voltage, the energy is power by elapsed time, the state of charge is energy by the capacity of a battery. Where the
-template gives a ``value``, that measurand fluctuates around it instead, and what the template leaves open follows: the
-power from the power entries, else from the current entries, else from the energy entry.
+What flows is decided in one of two ways. A vehicle that is plugged in draws what it can use of what is offered
+(:mod:`simulator.energy.plugged_vehicle`), and everything the meter shows follows from that: power is voltage by current
+by power factor, energy is the integral of power, the state of charge is energy by capacity. Where no vehicle is known,
+or where the template gives a ``value`` for power, current or energy, values are drawn from the template entries
+(:mod:`simulator.energy.meter_drawing`).
 
-Limits hold after the fluctuation and after rounding, so that no sample exceeds what the connector can deliver, and the
-phases of a power add up to its total. Nothing flows outside a transaction.
+Limits hold at any instant and after rounding. Nothing flows outside a transaction.
 """
 
 from __future__ import annotations
@@ -15,24 +14,37 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from random import Random
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from simulator.energy.electrical import current_from_power, line_to_line_voltage
-from simulator.energy.meter_plan import Gauge, MeterPlan
-from simulator.energy.meter_values import CURRENT, POWER, SOC, VOLTAGE, Measurand, Sample
+from simulator.energy import registers as registry
+from simulator.energy.electrical import neutral_current
+from simulator.energy.meter_coherent import coherent_reading, offer_of, simulated_voltages
+from simulator.energy.meter_derived import derived_value, draw_side_flow, side_flow
+from simulator.energy.meter_drawing import (
+    SECONDS_PER_HOUR,
+    Reading,
+    draw_arrival_soc,
+    draw_reading,
+    draw_voltages,
+    fluctuated,
+    no_flow,
+    raised_soc,
+)
+from simulator.energy.meter_plan import NEUTRAL_SLOT, SIDE_FLOWS, Channel, MeterPlan
+from simulator.energy.meter_values import CURRENT, INTERVALS, POWER, REGISTERS, SOC, VOLTAGE, Measurand, Sample
+from simulator.energy.plugged_vehicle import NOTHING, ChargingState, PluggedVehicle
+from simulator.energy.vehicle import Goal, VehicleModel, arrival_soc
 
 DEFAULT_SAMPLE_INTERVAL = 60.0
 """Seconds, where ``MeterValueSampleInterval`` says nothing."""
 
-BATTERY_WH = 60_000.0
-"""Capacity of the vehicle battery that turns energy into state of charge."""
-
-# A vehicle arrives with a state of charge in this band, in percent, unless the template says otherwise.
-_ARRIVAL_SOC = (10.0, 60.0)
-_SECONDS_PER_HOUR = 3600.0
+# The context of samples that name none.
+_PERIODIC = "Sample.Periodic"
+_REGISTER_NUMBERS = {measurand: number for number, measurand in enumerate(REGISTERS)}
+_INTERVAL_NUMBERS = {INTERVALS[measurand]: number for number, measurand in enumerate(REGISTERS)}
 
 
 class MeterState(msgspec.Struct, frozen=True, rename="camel"):
@@ -42,52 +54,74 @@ class MeterState(msgspec.Struct, frozen=True, rename="camel"):
     transaction_wh: Annotated[float, Meta(ge=0)] = 0.0
     soc: Annotated[float, Meta(ge=0, le=100)] | None = None
     in_transaction: bool = False
-
-
-class _Draw(NamedTuple):
-    """What the meter shows between two advances, in V, W and A: the whole first, then by line, then line to line."""
-
-    voltages: tuple[float, ...]
-    powers: tuple[float, ...]
-    currents: tuple[float, ...]
-    maximum: float
-    """W below which it was drawn."""
+    lifetime_others: tuple[float, ...] = ()
+    """The registers of :mod:`simulator.energy.registers` after the first."""
+    transaction_others: tuple[float, ...] = ()
 
 
 class ConnectorMeter:
     """The meter of one connector.
 
     The caller keeps the time: :meth:`advance` first, with the seconds since the last advance, then read. The registers
-    never run backwards. At the start and the end of a transaction they are taken up to the next whole watt hour, so
-    that the integers ``meterStart`` and ``meterStop`` are exactly what the meter shows and never below a sample sent
-    before.
+    never run backwards, and show whole watt hours: the integers ``meterStart`` and ``meterStop`` are exactly what the
+    meter shows.
     """
 
-    __slots__ = ("_draw", "_in_transaction", "_lifetime_wh", "_plan", "_soc", "_transaction_wh")
+    __slots__ = (
+        "_alone",
+        "_clock",
+        "_given_side",
+        "_given_voltages",
+        "_in_transaction",
+        "_maximum",
+        "_phases",
+        "_plan",
+        "_reading",
+        "_registers",
+        "_seed",
+        "_soc",
+        "_vehicle",
+    )
 
     def __init__(self, plan: MeterPlan, state: MeterState | None = None) -> None:
         state = MeterState() if state is None else state
         self._plan = plan
-        self._lifetime_wh = state.lifetime_wh
-        self._transaction_wh = state.transaction_wh
+        self._registers = registry.Registers(
+            (state.lifetime_wh, *state.lifetime_others), (state.transaction_wh, *state.transaction_others)
+        )
         self._soc = state.soc
         self._in_transaction = state.in_transaction
-        self._draw: _Draw | None = None
+        self._vehicle: PluggedVehicle | None = None
+        self._clock = 0.0
+        self._maximum = 0.0
+        self._phases: int | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing has been measured yet."""
+        self._reading: Reading | None = None
+        self._given_voltages: tuple[float, ...] | None = None
+        self._seed = 0.5
+        self._given_side: tuple[float | None, ...] = (None,) * len(SIDE_FLOWS)
+        self._alone: dict[str, float] = {}
 
     @property
     def state(self) -> MeterState:
         """What to keep and to hand to the meter of the next run."""
-        return MeterState(self._lifetime_wh, self._transaction_wh, self._soc, self._in_transaction)
+        lifetime, transaction = self._registers.lifetime, self._registers.transaction
+        others = (lifetime[1:], transaction[1:]) if any(lifetime[1:]) else ((), ())
+        return MeterState(lifetime[0], transaction[0], self.soc, self._in_transaction, *others)
 
     @property
     def plan(self) -> MeterPlan:
-        """How the connector is metered. Setting it (the template changed) keeps the registers."""
+        """How the connector is metered. Setting it (the template changed) keeps registers and vehicle."""
         return self._plan
 
     @plan.setter
     def plan(self, plan: MeterPlan) -> None:
         self._plan = plan
-        self._draw = None
+        self._forget()
+        self._make_offer()
 
     @property
     def in_transaction(self) -> bool:
@@ -96,42 +130,111 @@ class ConnectorMeter:
 
     @property
     def lifetime_wh(self) -> float:
-        """Wh that the connector has delivered in all its life."""
-        return self._lifetime_wh
+        """Wh that the connector has delivered in all its life, as its register shows them."""
+        return self._registers.shown(registry.ACTIVE_IMPORT)
 
     @property
     def transaction_wh(self) -> float:
-        """Wh of the running transaction or, when none is running, of the last one."""
-        return self._transaction_wh
+        """Wh of the running transaction, unrounded, or, when none is running, of the last one."""
+        return self._registers.transaction[registry.ACTIVE_IMPORT]
 
     @property
     def register_wh(self) -> float:
-        """Wh of the register that is reported, by the switch ``per_transaction``."""
-        return self._transaction_wh if self._plan.switches.per_transaction else self._lifetime_wh
+        """Wh that the reported register shows, by the switch ``per_transaction``."""
+        return self._registers.shown(registry.ACTIVE_IMPORT, per_transaction=self._plan.switches.per_transaction)
 
     @property
     def power_w(self) -> float:
-        """W delivered on average over the last stretch."""
-        return 0.0 if self._draw is None else self._draw.powers[0]
+        """W that flow: those of the vehicle at this instant or, where it does not decide, the last ones drawn."""
+        vehicle = self._driving
+        return self._read().powers[0] if vehicle is None else vehicle.power_w
 
     @property
     def soc(self) -> float | None:
         """State of charge of the vehicle in percent; None if there is none, or the connector does not know it."""
+        gauge = self._plan.soc
+        if self._vehicle is not None and (gauge is None or gauge.base is None):
+            return self._vehicle.soc
         return self._soc
+
+    # -- the vehicle -----------------------------------------------------------------------------------------------
+
+    @property
+    def vehicle(self) -> PluggedVehicle | None:
+        """The vehicle that is plugged in."""
+        return self._vehicle
+
+    def plug_in(self, model: VehicleModel, rng: Random, *, soc: float | None = None, goal: Goal | None = None) -> None:
+        """A vehicle is plugged in, in place of any other.
+
+        :param soc: percent with which it arrives; drawn by default, not below the ``minimumValue`` of the template.
+        """
+        if soc is None:
+            gauge = self._plan.soc
+            soc = max(arrival_soc(model, rng), 0.0 if gauge is None else min(gauge.minimum, 100.0))
+        self._vehicle = PluggedVehicle(model, self._plan.circuit, soc, goal)
+        self._reading = None
+        self._make_offer()
+
+    def unplug(self) -> None:
+        """The vehicle is gone."""
+        self._vehicle = None
+        self._soc = None
+        self._reading = None
+
+    @property
+    def charging_state(self) -> ChargingState | None:
+        """Whether energy flows under the present offer, and if not, on whose account; None outside a transaction."""
+        if not self._in_transaction:
+            return None
+        if self._driving is not None:
+            return self._driving.state
+        return ChargingState.CHARGING if self._maximum > 0 else ChargingState.SUSPENDED_EVSE
+
+    @property
+    def demand_w(self) -> float:
+        """W that would flow if power were no object: 0 outside a transaction, infinite where no vehicle decides."""
+        if not self._in_transaction:
+            return 0.0
+        return math.inf if self._driving is None else self._driving.demand_w
+
+    def next_event_at(self, now: float) -> float | None:
+        """When :attr:`charging_state` changes by itself if the offer stays as it is; None: not at all.
+
+        ``now`` is the caller's time of the last advance, in the seconds in which the answer is.
+        """
+        if not self._in_transaction or self._driving is None:
+            return None
+        seconds = self._driving.next_event_in()
+        return None if seconds is None else now + seconds
+
+    @property
+    def _driving(self) -> PluggedVehicle | None:
+        """The vehicle, if it decides what flows."""
+        return None if self._plan.flow_given else self._vehicle
 
     # -- transactions ----------------------------------------------------------------------------------------------
 
     def begin_transaction(self, rng: Random, *, soc: float | None = None) -> int:
-        """Start to count a transaction, and return its ``meterStart`` in Wh.
+        """Start to count a transaction, and return its ``meterStart`` in Wh. Nothing is offered yet.
 
-        :param soc: state of charge with which the vehicle arrives, in percent; drawn by default. A connector whose
-            plan has no state of charge ignores it.
+        :param soc: state of charge with which the vehicle arrives, in percent; drawn by default. A connector that
+            does not learn it, without a vehicle and without a template entry on alternating current, ignores it.
         """
-        self._lifetime_wh = _whole(self._lifetime_wh)
-        self._transaction_wh = 0.0
-        self._soc = self._arrival_soc(rng) if soc is None or self._plan.soc is None else min(max(soc, 0.0), 100.0)
-        self._draw = None
+        self._registers.begin()
+        self._forget()
+        if self._vehicle is not None and soc is not None:
+            self._vehicle = PluggedVehicle(self._vehicle.model, self._plan.circuit, soc, self._vehicle.goal)
+        self._soc = (
+            draw_arrival_soc(self._plan.soc, rng)
+            if soc is None or self._plan.soc is None
+            else min(max(soc, 0.0), 100.0)
+        )
         self._in_transaction = True
+        self._maximum = 0.0
+        if self._vehicle is not None:
+            self._vehicle.offer(NOTHING)
+            self._vehicle.begin()
         return round(self.register_wh)
 
     def end_transaction(self) -> int:
@@ -141,10 +244,26 @@ class ConnectorMeter:
         transaction. Ending it again changes nothing and returns the same.
         """
         if self._in_transaction:
+            self._read()
+            if self._vehicle is not None:
+                self._soc = self.soc
+                self._vehicle.offer(NOTHING)
             self._in_transaction = False
-            self._lifetime_wh = _whole(self._lifetime_wh)
-            self._transaction_wh = _whole(self._transaction_wh)
+            self._registers.end()
         return round(self.register_wh)
+
+    def offer(self, maximum_power_w: float, *, phases: int | None = None) -> None:
+        """From now on the connector offers ``maximum_power_w`` W on ``phases`` phases (None: on all it has).
+
+        :attr:`charging_state` and :meth:`next_event_at` are as of the last offer; :meth:`advance` makes one, too.
+        """
+        if not math.isfinite(maximum_power_w):
+            raise ValueError(f"the maximum power of a connector must be finite, not {maximum_power_w} W")
+        maximum = max(0.0, maximum_power_w) if self._in_transaction else 0.0
+        if (maximum, phases) != (self._maximum, self._phases) and self._driving is not None:
+            self._reading = None
+        self._maximum, self._phases = maximum, phases
+        self._make_offer()
 
     def advance(
         self,
@@ -153,6 +272,7 @@ class ConnectorMeter:
         rng: Random,
         *,
         sample_interval_s: float = DEFAULT_SAMPLE_INTERVAL,
+        phases: int | None = None,
     ) -> float:
         """Deliver for ``elapsed_s`` seconds and return the Wh that flowed.
 
@@ -161,23 +281,69 @@ class ConnectorMeter:
         :param maximum_power_w: W that the connector could deliver in that time, finite; where it changed in between,
             advance once for each stretch. At 0 nothing flows, whatever the template says.
         :param sample_interval_s: seconds for which the ``value`` of an energy entry counts.
+        :param phases: on which the maximum is; None: on all.
         """
-        if not math.isfinite(maximum_power_w):
-            raise ValueError(f"the maximum power of a connector must be finite, not {maximum_power_w} W")
+        self.offer(maximum_power_w, phases=phases)
         elapsed_s = max(0.0, elapsed_s)
-        maximum = max(0.0, maximum_power_w) if self._in_transaction else 0.0
-        if not self._in_transaction and elapsed_s > 0:
+        self._clock += elapsed_s
+        if not self._in_transaction and elapsed_s > 0 and self._vehicle is None:
             self._soc = None  # the vehicle may have left
-        if elapsed_s == 0 and (self._draw is None or self._draw.maximum <= maximum):
-            return 0.0
         if not sample_interval_s > 0:
             sample_interval_s = DEFAULT_SAMPLE_INTERVAL
-        energy = self._deliver(elapsed_s, maximum, rng, sample_interval_s)
-        self._lifetime_wh += energy
-        self._transaction_wh += energy
-        if self._in_transaction and self._soc is not None:
-            self._charge(energy, rng)
+        if self._driving is not None:
+            energy = self._advance_vehicle(self._driving, elapsed_s, rng)
+        else:
+            reading = self._reading
+            if elapsed_s == 0 and (reading is None or reading.maximum <= self._maximum):
+                return 0.0
+            energy = self._advance_drawn(elapsed_s, rng, sample_interval_s)
+        self._count(energy, elapsed_s, rng, sample_interval_s)
         return energy
+
+    def _advance_vehicle(self, vehicle: PluggedVehicle, elapsed_s: float, rng: Random) -> float:
+        if elapsed_s > 0:
+            self._seed = rng.random()
+            self._given_voltages = draw_voltages(self._plan, rng) if self._plan.voltage_given else None
+            self._reading = None
+        return vehicle.advance(elapsed_s)
+
+    def _advance_drawn(self, elapsed_s: float, rng: Random, sample_interval_s: float) -> float:
+        phases = self._plan.circuit.conductors if self._phases is None else self._phases
+        self._reading, watts = draw_reading(self._plan, self._maximum, phases, rng, sample_interval_s)
+        self._seed = rng.random()
+        energy = watts * elapsed_s / SECONDS_PER_HOUR
+        if self._vehicle is not None:
+            self._vehicle.take(energy, elapsed_s)
+        return energy
+
+    def _count(self, energy: float, elapsed_s: float, rng: Random, sample_interval_s: float) -> None:
+        """Count the energy of a stretch and what flows beside it, and draw what the template fixes besides."""
+        plan, counters, vehicle = self._plan, self._registers, self._driving
+        counters.add(registry.ACTIVE_IMPORT, energy)
+        if plan.lines == 3 and energy > 0:
+            for line, part in enumerate(self._parts(vehicle)):
+                counters.add(registry.FIRST_LINE + line, energy * part)
+        if elapsed_s > 0:
+            flowing = self._maximum > 0
+            self._given_side = tuple(
+                draw_side_flow(*gauges, flowing, rng, sample_interval_s) for gauges in plan.side_flows
+            )
+            self._alone = {name: fluctuated(gauge, gauge.base or 0.0, math.inf, rng) for name, gauge in plan.alone}
+        hours = elapsed_s / SECONDS_PER_HOUR
+        given = [None if watts is None else watts * hours for watts in self._given_side]
+        factor = 1.0 if vehicle is None else vehicle.model.cos_phi(plan.circuit)
+        for number in range(len(SIDE_FLOWS)):
+            counters.add(registry.ACTIVE_EXPORT + number, side_flow(number, given, energy, factor))
+        if self._in_transaction and self._soc is not None and plan.soc is not None:
+            self._soc = raised_soc(plan.soc, self._soc, energy, rng)
+
+    def _parts(self, vehicle: PluggedVehicle | None) -> tuple[float, ...]:
+        """The fractions of the energy that have come on each of three lines."""
+        if vehicle is not None:
+            return tuple(1 / vehicle.phases if line < vehicle.phases else 0.0 for line in range(3))
+        powers = self._read().powers[1:4]
+        total = sum(powers)
+        return tuple(power / total for power in powers) if total > 0 else (1 / 3,) * 3
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -186,26 +352,15 @@ class ConnectorMeter:
 
         :param measurands: names and phases as :func:`~simulator.energy.meter_values.parse_measurands` returns them;
             none means the energy register, and so does a list of which this connector has nothing now.
-        :param context: the OCPP reading context; by default that of the template entry, if any.
+        :param context: the OCPP reading context; by default that of the template entry, if any. Energy intervals are
+            from one report of the same context to the next.
         """
-        plan = self._plan
-        draw = self._draw or _still(plan)
+        reading = self._read()
         found = []
-        for channel in plan.select(measurands):
-            measurand = channel.measurand
-            if measurand == POWER:
-                value = draw.powers[channel.slot]
-            elif measurand == CURRENT:
-                value = draw.currents[channel.slot]
-            elif measurand == VOLTAGE:
-                value = draw.voltages[channel.slot]
-            elif measurand == SOC:
-                if self._soc is None:
-                    continue
-                value = self._soc
-            else:
-                value = self.register_wh
-            found.append(channel.sample(value, context))
+        for channel in self._plan.select(measurands):
+            value = self._value(channel, reading, context or _PERIODIC)
+            if value is not None:
+                found.append(channel.sample(value, context))
         return found or [self.register_sample(context=context)]
 
     def register_sample(self, wh: float | None = None, *, context: str | None = None) -> Sample:
@@ -216,180 +371,49 @@ class ConnectorMeter:
         """
         return self._plan.energy_channel.sample(self.register_wh if wh is None else wh, context)
 
+    def _value(self, channel: Channel, reading: Reading, context: str) -> float | None:
+        """What a channel shows, in its base unit; None if the connector does not know it."""
+        measurand, slot = channel.measurand, channel.slot
+        if measurand == POWER:
+            return reading.powers[slot]
+        if measurand == CURRENT:
+            if slot == NEUTRAL_SLOT:
+                return neutral_current(reading.currents[-3:] if self._plan.lines == 3 else reading.currents)
+            return reading.currents[slot]
+        if measurand == VOLTAGE:
+            return reading.voltages[slot]
+        if measurand == SOC:
+            return self.soc
+        per_transaction = self._plan.switches.per_transaction
+        if (number := _REGISTER_NUMBERS.get(measurand)) is not None:
+            if slot:
+                number = registry.FIRST_LINE + slot - 1
+            return self._registers.shown(number, per_transaction=per_transaction)
+        if (number := _INTERVAL_NUMBERS.get(measurand)) is not None:
+            return self._registers.interval(number, context, self._clock)
+        if slot == 0 and measurand in self._alone:
+            return self._alone[measurand]
+        return derived_value(measurand, slot, reading, self._given_side, self._plan.circuit, self._seed)
+
     # -- the model -------------------------------------------------------------------------------------------------
 
-    def _deliver(self, elapsed_s: float, maximum: float, rng: Random, sample_interval_s: float) -> float:
-        """Draw what flows for ``elapsed_s`` below ``maximum`` W, and return its Wh."""
-        plan = self._plan
-        voltages = _draw_voltages(plan, rng)
-        if maximum <= 0:
-            still = (0.0,) * (4 if plan.lines == 3 else 1)
-            self._draw = _Draw(voltages, still, still, 0.0)
-            return 0.0
-        by_line = voltages[1:4] if plan.lines == 3 else voltages
-        hold = plan.switches.limit_custom_values
-        limit = maximum if hold else math.inf
-        amperes = current_from_power(maximum, plan.circuit)
-        amperage_limit = amperes if hold else math.inf
-        given = _draw_given_lines(plan.current, plan.current_lines, plan.lines, 1, amperage_limit, rng)
-        entry_w = None
-        if plan.energy.base is not None:
-            entry_w = _fluctuated(plan.energy, plan.energy.base / sample_interval_s * _SECONDS_PER_HOUR, limit, rng)
-        powers = self._draw_powers(by_line, given, entry_w, maximum, sample_interval_s, rng)
-        total = plan.power.settle(sum(powers), limit)
-        currents = []
-        for line, (power, voltage, current) in enumerate(zip(powers, by_line, given, strict=True)):
-            if current is None:
-                gauge = _line_gauge(plan.current, plan.current_lines, line)
-                current = power / (voltage * plan.phases_per_line) if voltage > 0 else 0.0
-                current = gauge.settle(current, amperage_limit)
-            currents.append(current)
-        mean = plan.current.settle(sum(currents) / plan.lines, amperage_limit)
-        if plan.lines == 3:
-            self._draw = _Draw(voltages, (total, *powers), (mean, *currents), maximum)
-        else:
-            self._draw = _Draw(voltages, (total,), (mean,), maximum)
-        return (total if entry_w is None else entry_w) * elapsed_s / _SECONDS_PER_HOUR
+    def _make_offer(self) -> None:
+        """Tell the vehicle what is offered now."""
+        if self._vehicle is not None:
+            offered = self._in_transaction and self._maximum > 0
+            self._vehicle.offer(offer_of(self._plan, self._maximum, self._phases) if offered else NOTHING)
 
-    def _draw_powers(
-        self,
-        voltages: tuple[float, ...],
-        currents: list[float | None],
-        entry_w: float | None,
-        maximum: float,
-        sample_interval_s: float,
-        rng: Random,
-    ) -> list[float]:
-        """W by line: given by the template, else by its currents (A) or its energy (as W), else drawn at random."""
-        plan = self._plan
-        hold = plan.switches.limit_custom_values
-        share = maximum / plan.lines
-        amperes = current_from_power(maximum, plan.circuit)
-        powers = _draw_given_lines(
-            plan.power, plan.power_lines, plan.lines, plan.lines, share if hold else math.inf, rng
-        )
-        fraction: float | None = None
-        settled = []
-        for line, (power, voltage, current) in enumerate(zip(powers, voltages, currents, strict=True)):
-            if power is None:
-                gauge = _line_gauge(plan.power, plan.power_lines, line)
-                limit = share if hold else math.inf
-                if current is not None:
-                    power = current * voltage * plan.phases_per_line
-                elif entry_w is not None:
-                    power = entry_w / plan.lines
-                else:
-                    # Below its nominal voltage a line reaches its current before its share of the power.
-                    limit = min(share, amperes * voltage * plan.phases_per_line)
-                    least = max(
-                        gauge.minimum if gauge is not plan.power else gauge.minimum / plan.lines,
-                        _line_gauge(plan.current, plan.current_lines, line).minimum * voltage * plan.phases_per_line,
-                        plan.energy.minimum / sample_interval_s * _SECONDS_PER_HOUR / plan.lines,
-                    )
-                    least = min(least, limit)
-                    if fraction is None:
-                        fraction = rng.random()
-                    power = least + fraction * (limit - least)
-                power = gauge.settle(power, limit)
-            settled.append(power)
-        return settled
-
-    def _arrival_soc(self, rng: Random) -> float | None:
-        gauge = self._plan.soc
-        if gauge is None:
-            return None
-        if gauge.base is not None:
-            return _fluctuated(gauge, gauge.base, 100.0, rng)
-        least = min(gauge.minimum or _ARRIVAL_SOC[0], 100.0)
-        return rng.uniform(least, max(_ARRIVAL_SOC[1], (least + 100.0) / 2))
-
-    def _charge(self, energy: float, rng: Random) -> None:
-        """Raise the state of charge by ``energy`` Wh, or towards what the template says; it never falls."""
-        gauge = self._plan.soc
-        if gauge is None or self._soc is None:
-            return
-        if gauge.base is None:
-            self._soc = min(100.0, self._soc + energy / BATTERY_WH * 100)
-        else:
-            self._soc = max(self._soc, _fluctuated(gauge, gauge.base, 100.0, rng))
-
-
-def _whole(wh: float) -> float:
-    # What samples show has two decimals; the rest is binary noise that must not cost a watt hour.
-    return float(math.ceil(round(wh, 2)))
-
-
-def _line_gauge(main: Gauge, lines: tuple[Gauge | None, ...], line: int) -> Gauge:
-    return (lines[line] if lines else None) or main
-
-
-def _fluctuated(gauge: Gauge, base: float, limit: float, rng: Random) -> float:
-    """``base`` with the fluctuation of its entry, not above ``limit``, unrounded."""
-    base = min(base, limit)
-    if gauge.spread:
-        base = rng.uniform(base * (1 - gauge.spread), base * (1 + gauge.spread))
-    return min(base, limit)
-
-
-def _draw_given_lines(
-    main: Gauge, lines: tuple[Gauge | None, ...], count: int, divider: int, limit: float, rng: Random
-) -> list[float | None]:
-    """The values that a template gives by line, rounded; None where it gives none.
-
-    A line without a value of its own has that of the whole by ``divider``, one draw for all such lines.
-    """
-    shared: float | None = None
-    values: list[float | None] = []
-    for line in range(count):
-        gauge = _line_gauge(main, lines, line)
-        if gauge is not main and gauge.base is not None:
-            values.append(gauge.settle(_fluctuated(gauge, gauge.base, limit, rng), limit))
-        elif main.base is not None:
-            if shared is None:
-                shared = _fluctuated(main, main.base / divider, limit, rng)
-            values.append(gauge.settle(shared, limit))
-        else:
-            values.append(None)
-    return values
-
-
-def _draw_voltages(plan: MeterPlan, rng: Random) -> tuple[float, ...]:
-    """V of the whole, then by line to neutral, then line to line."""
-    nominal = plan.circuit.voltage
-
-    def fluctuated(gauge: Gauge, fallback: float) -> float:
-        return gauge.settle(_fluctuated(gauge, fallback if gauge.base is None else gauge.base, math.inf, rng))
-
-    main = fluctuated(plan.voltage, nominal)
-    if plan.lines == 1:
-        return (main,)
-    lines = [main if gauge is None else fluctuated(gauge, nominal) for gauge in plan.voltage_lines]
-    between = [
-        plan.voltage.settle(_between(plan, lines[index], lines[(index + 1) % 3]))
-        if gauge is None
-        else fluctuated(gauge, line_to_line_voltage(plan.circuit))
-        for index, gauge in enumerate(plan.line_to_line)
-    ]
-    return (main, *lines, *between)
-
-
-def _between(plan: MeterPlan, one: float, other: float) -> float:
-    """V between two lines 120 degrees apart, nominal where both are."""
-    nominal = plan.circuit.voltage
-    return line_to_line_voltage(plan.circuit) / nominal * math.sqrt((one * one + other * other + one * other) / 3)
-
-
-def _still(plan: MeterPlan) -> _Draw:
-    """Nominal voltage and nothing flowing."""
-    nominal = plan.circuit.voltage
-    main = nominal if plan.voltage.base is None else plan.voltage.base
-    if plan.lines == 1:
-        return _Draw((main,), (0.0,), (0.0,), 0.0)
-    lines = [main if gauge is None else gauge.base or nominal for gauge in plan.voltage_lines]
-    between = [
-        gauge.base
-        if gauge is not None and gauge.base is not None
-        else _between(plan, lines[index], lines[(index + 1) % 3])
-        for index, gauge in enumerate(plan.line_to_line)
-    ]
-    return _Draw((main, *lines, *between), (0.0,) * 4, (0.0,) * 4, 0.0)
+    def _read(self) -> Reading:
+        """What the meter shows now."""
+        if self._reading is None:
+            vehicle, plan = self._driving, self._plan
+            still = no_flow(plan)
+            if vehicle is None:
+                return still._replace(maximum=self._maximum)
+            offer = offer_of(plan, self._maximum, self._phases)
+            factor = vehicle.model.cos_phi(plan.circuit)
+            voltages = self._given_voltages or still.voltages
+            if not plan.voltage_given:
+                voltages = simulated_voltages(plan, self._seed)
+            self._reading = coherent_reading(plan, vehicle.power_w, offer, vehicle.phases, factor, voltages)
+        return self._reading

@@ -1,7 +1,7 @@
 """How a connector is metered: its template entries compiled once, shared by all stations of a template.
 
-The compiled form answers two questions: from what each value is drawn (:class:`Gauge`, in base units: Percent, V, W,
-A, Wh), and which samples are reported in which order (:class:`Channel`).
+The compiled form answers two questions: what the template says of each value (:class:`Gauge`, in base units: Percent,
+V, W, var, A, Hz, degrees Celsius, Wh, varh), and which samples are reported in which order (:class:`Channel`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,30 @@ import msgspec
 from simulator.energy.electrical import Circuit
 from simulator.energy.meter_values import (
     CURRENT,
+    CURRENT_EXPORT,
+    CURRENT_OFFERED,
     DEFAULT_FLUCTUATION_PERCENT,
     ENERGY,
+    ENERGY_EXPORT,
+    FREQUENCY,
+    INTERVALS,
     LINE_TO_LINE,
     LINES,
+    MEASURANDS,
+    NEUTRAL,
+    PHASED,
     POWER,
+    POWER_EXPORT,
+    POWER_FACTOR,
+    POWER_OFFERED,
+    POWER_REACTIVE_EXPORT,
+    POWER_REACTIVE_IMPORT,
+    REACTIVE_EXPORT,
+    REACTIVE_IMPORT,
+    RPM,
     SOC,
+    TEMPERATURE,
+    UNIT_OFFSETS,
     UNITS,
     VOLTAGE,
     Measurand,
@@ -30,6 +48,23 @@ from simulator.energy.meter_values import (
     bare_phase,
     read_number,
 )
+
+SIDE_FLOWS = (
+    (POWER_EXPORT, ENERGY_EXPORT),
+    (POWER_REACTIVE_IMPORT, REACTIVE_IMPORT),
+    (POWER_REACTIVE_EXPORT, REACTIVE_EXPORT),
+)
+"""What flows besides the active import: the power and the register that counts it."""
+
+NEUTRAL_SLOT = 7
+"""Where the value of the neutral conductor stands, behind the whole, three lines and three pairs of lines."""
+
+# What a template may fix that nothing else follows from.
+_ALONE = (POWER_OFFERED, POWER_FACTOR, CURRENT_EXPORT, CURRENT_OFFERED, FREQUENCY, TEMPERATURE, RPM)
+# A voltage that no entry describes otherwise strays so far from nominal, as a fraction.
+_VOLTAGE_NOISE = 0.005
+# No current is reckoned with a voltage below this fraction of nominal, whatever the fluctuation in a template.
+_LOWEST_VOLTAGE = 0.5
 
 # A key that is changed often would otherwise grow the cache of selections for ever.
 _SELECTIONS_KEPT = 64
@@ -53,7 +88,7 @@ class MeterSwitches(msgspec.Struct, frozen=True):
 class Gauge(NamedTuple):
     """One template entry, read: numbers are in base units."""
 
-    unit: str
+    unit: str | None
     scale: float
     """How much of the base unit one ``unit`` is."""
     decimals: int
@@ -65,6 +100,13 @@ class Gauge(NamedTuple):
     phase: str | None
     context: str | None
     location: str | None
+    offset: float = 0.0
+    """What ``unit`` reads where the base unit is 0."""
+
+    @property
+    def noise(self) -> float:
+        """How far a simulated voltage strays, as a fraction: little, unless the entry says otherwise."""
+        return _VOLTAGE_NOISE if self.spread == DEFAULT_FLUCTUATION_PERCENT / 100 else self.spread
 
     def settle(self, value: float, limit: float = math.inf) -> float:
         """``value`` in the resolution of the meter, in base units, between 0 and ``limit``."""
@@ -89,7 +131,7 @@ class Channel(NamedTuple):
         gauge = self.gauge
         return Sample(
             measurand=self.measurand,
-            value=round_half_up(value / gauge.scale, gauge.decimals),
+            value=round_half_up(value / gauge.scale + gauge.offset, gauge.decimals),
             unit=gauge.unit,
             phase=self.phase,
             context=gauge.context if context is None else context,
@@ -109,19 +151,25 @@ class MeterPlan:
     __slots__ = (
         "_channels",
         "_selections",
+        "alone",
         "circuit",
         "current",
         "current_lines",
         "energy",
         "energy_channel",
+        "energy_rate",
+        "flow_given",
         "line_to_line",
         "lines",
+        "lowest_voltage",
         "phases_per_line",
         "power",
         "power_lines",
+        "side_flows",
         "soc",
         "switches",
         "voltage",
+        "voltage_given",
         "voltage_lines",
     )
 
@@ -139,8 +187,33 @@ class MeterPlan:
         self.current, self.current_lines = finder.main(CURRENT), finder.by_line(CURRENT)
         self.energy = finder.energy()
         self.energy_channel = Channel(ENERGY, self.energy.phase, 0, self.energy)
-        self._channels = tuple(self._all_channels())
+        self.energy_rate = finder.rate(ENERGY) or self.energy
+        """The entry that says how much energy flows in a sample interval, if any does."""
+        flow = (self.power, *self.power_lines, self.current, *self.current_lines, self.energy_rate)
+        self.flow_given = any(gauge is not None and gauge.base is not None for gauge in flow)
+        """Whether the template says how much flows: then no vehicle decides it."""
+        voltages = (self.voltage, *self.voltage_lines)
+        self.voltage_given = any(gauge and gauge.base is not None for gauge in (*voltages, *self.line_to_line))
+        self.lowest_voltage = self._lowest_voltage(gauge for gauge in voltages if gauge is not None)
+        """V below which the voltage of no line falls."""
+        self.side_flows = tuple((finder.main(power), finder.rate(register)) for power, register in SIDE_FLOWS)
+        """For each of :data:`SIDE_FLOWS`, the entry of the power, and that of the energy if it says how much."""
+        found = ((measurand, finder.main(measurand)) for measurand in _ALONE)
+        self.alone = tuple((measurand, gauge) for measurand, gauge in found if gauge.base is not None)
+        """What else the template fixes, to be drawn by itself."""
+        self._channels = tuple(self._all_channels(finder))
         self._selections: dict[tuple[Measurand, ...], tuple[Channel, ...]] = {}
+
+    def _lowest_voltage(self, gauges: Iterable[Gauge]) -> float:
+        nominal = self.circuit.voltage
+        lows = [
+            nominal * (1 - (gauge.spread if self.voltage_given else gauge.noise))
+            if gauge.base is None
+            else gauge.base * (1 - gauge.spread)
+            for gauge in gauges
+        ]
+        # Rounded as the samples are, so that no rounding takes a voltage below it.
+        return max(min(nominal, *lows) - 0.01, nominal * _LOWEST_VOLTAGE)
 
     def select(self, measurands: Iterable[Measurand]) -> tuple[Channel, ...]:
         """The channels that report ``measurands``, in the order of the meter; the energy register if there are none.
@@ -169,8 +242,10 @@ class MeterPlan:
 
     def _names(self, channel: Channel) -> tuple[str, ...]:
         """The phases by which a channel can be asked for."""
-        if channel.measurand not in (VOLTAGE, POWER, CURRENT) or self.circuit.direct:
+        if channel.measurand not in PHASED or self.circuit.direct:
             return ()
+        if channel.slot == NEUTRAL_SLOT:
+            return (NEUTRAL,)
         if self.lines == 1:
             return "L1-N", "L1"
         if channel.slot == 0:
@@ -180,22 +255,32 @@ class MeterPlan:
         line = LINES[channel.slot - 1]
         return f"{line}-N", line
 
-    def _all_channels(self) -> Iterable[tuple[bool, Channel]]:
+    def _all_channels(self, finder: _Finder) -> Iterable[tuple[bool, Channel]]:
         """Every channel in the order of the meter, and whether asking for the measurand without phase includes it."""
-        if self.soc is not None:
-            yield True, Channel(SOC, self.soc.phase, 0, self.soc)
+        for measurand in MEASURANDS:
+            main = self._main(measurand, finder)
+            if measurand == VOLTAGE:
+                yield from self._voltage_channels()
+                continue
+            yield True, Channel(measurand, main.phase, 0, main)
+            if measurand in PHASED and self.lines == 3:
+                usual = measurand in (POWER, CURRENT)
+                suffix = "" if measurand in (CURRENT, ENERGY) else "-N"
+                for index, (line, gauge) in enumerate(zip(LINES, finder.by_line(measurand), strict=True)):
+                    yield usual, _line_channel(measurand, line + suffix, index + 1, gauge, main)
+            if measurand == CURRENT and not self.circuit.direct:
+                yield False, Channel(CURRENT, NEUTRAL, NEUTRAL_SLOT, finder.at(CURRENT, NEUTRAL) or main)
+
+    def _main(self, measurand: str, finder: _Finder) -> Gauge:
+        """The entry that describes the whole of a measurand."""
+        return self.energy if measurand == ENERGY else finder.main(measurand)
+
+    def _voltage_channels(self) -> Iterable[tuple[bool, Channel]]:
         yield self.lines == 1 or self.switches.main_voltage, Channel(VOLTAGE, self.voltage.phase, 0, self.voltage)
         for index, (line, gauge) in enumerate(zip(LINES, self.voltage_lines, strict=False)):
             yield True, _line_channel(VOLTAGE, f"{line}-N", index + 1, gauge, self.voltage)
             between = _line_channel(VOLTAGE, LINE_TO_LINE[index], index + 4, self.line_to_line[index], self.voltage)
             yield self.switches.line_to_line_voltage, between
-        yield True, Channel(POWER, self.power.phase, 0, self.power)
-        for index, (line, gauge) in enumerate(zip(LINES, self.power_lines, strict=False)):
-            yield True, _line_channel(POWER, f"{line}-N", index + 1, gauge, self.power)
-        yield True, Channel(CURRENT, self.current.phase, 0, self.current)
-        for index, (line, gauge) in enumerate(zip(LINES, self.current_lines, strict=False)):
-            yield True, _line_channel(CURRENT, line, index + 1, gauge, self.current)
-        yield True, self.energy_channel
 
 
 @lru_cache(maxsize=1024)
@@ -250,17 +335,29 @@ class _Finder:
         return tuple(self.at(measurand, line) for line in LINES) if self._lines == 3 else ()
 
     def energy(self) -> Gauge:
-        for entry in self._entries:
-            if entry.measurand == ENERGY:
-                return _read(entry)
-        return _read(SampledValueTemplate())
+        # Whatever its phase, if there is no other: the register is one.
+        whole = self.at(ENERGY, None)
+        if whole is not None:
+            return whole
+        first = next((entry for entry in self._entries if entry.measurand == ENERGY), SampledValueTemplate())
+        return _read(first)
+
+    def rate(self, register: str) -> Gauge | None:
+        """The entry that gives the energy of a sample interval: that of a register, or of its intervals."""
+        for measurand in (register, INTERVALS[register]):
+            gauge = self.energy() if measurand == ENERGY else self.main(measurand)
+            if gauge.base is not None:
+                return gauge
+        return None
 
 
 def _read(entry: SampledValueTemplate) -> Gauge:
     units = UNITS[entry.measurand]
     unit = entry.unit if entry.unit in units else next(iter(units))
     scale, decimals = units[unit]
-    base = read_number(entry.value)
+    offset = UNIT_OFFSETS.get(unit or "", 0.0)
+    value = read_number(entry.value)
+    base = (value - offset) * scale if value else None
     fluctuation = read_number(entry.fluctuation_percent)
     if fluctuation is None:
         fluctuation = DEFAULT_FLUCTUATION_PERCENT
@@ -268,10 +365,11 @@ def _read(entry: SampledValueTemplate) -> Gauge:
         unit=unit,
         scale=scale,
         decimals=decimals,
-        base=base * scale if base and base > 0 else None,
+        base=base if base is not None and (base > 0 or entry.measurand == TEMPERATURE) else None,
         minimum=max(0.0, read_number(entry.minimum_value) or 0.0) * scale,
         spread=min(max(fluctuation, 0.0), 100.0) / 100,
         phase=entry.phase or None,
         context=entry.context or None,
         location=entry.location or ("EV" if entry.measurand == SOC else None),
+        offset=offset,
     )

@@ -20,22 +20,89 @@ VOLTAGE = "Voltage"
 POWER = "Power.Active.Import"
 CURRENT = "Current.Import"
 ENERGY = "Energy.Active.Import.Register"
+POWER_EXPORT = "Power.Active.Export"
+POWER_REACTIVE_IMPORT = "Power.Reactive.Import"
+POWER_REACTIVE_EXPORT = "Power.Reactive.Export"
+POWER_OFFERED = "Power.Offered"
+POWER_FACTOR = "Power.Factor"
+CURRENT_EXPORT = "Current.Export"
+CURRENT_OFFERED = "Current.Offered"
+FREQUENCY = "Frequency"
+TEMPERATURE = "Temperature"
+RPM = "RPM"
+ENERGY_EXPORT = "Energy.Active.Export.Register"
+REACTIVE_IMPORT = "Energy.Reactive.Import.Register"
+REACTIVE_EXPORT = "Energy.Reactive.Export.Register"
 
-MEASURANDS = (SOC, VOLTAGE, POWER, CURRENT, ENERGY)
-"""The measurands that a meter delivers, in the order in which it reports them."""
+REGISTERS = (ENERGY, ENERGY_EXPORT, REACTIVE_IMPORT, REACTIVE_EXPORT)
+"""The measurands that count for ever."""
 
-UNITS: dict[str, dict[str, tuple[float, int]]] = {
+INTERVALS = {register: register.removesuffix("Register") + "Interval" for register in REGISTERS}
+"""For each of them, the measurand of what it counted since the last report of the same kind."""
+
+MEASURANDS = (
+    SOC,
+    VOLTAGE,
+    POWER,
+    POWER_EXPORT,
+    POWER_REACTIVE_IMPORT,
+    POWER_REACTIVE_EXPORT,
+    POWER_OFFERED,
+    POWER_FACTOR,
+    CURRENT,
+    CURRENT_EXPORT,
+    CURRENT_OFFERED,
+    FREQUENCY,
+    TEMPERATURE,
+    RPM,
+    *REGISTERS,
+    *INTERVALS.values(),
+)
+"""The measurands of OCPP 1.6, in the order in which a meter reports them."""
+
+PHASED = frozenset({VOLTAGE, POWER, POWER_EXPORT, POWER_REACTIVE_IMPORT, POWER_REACTIVE_EXPORT, CURRENT, ENERGY})
+"""Those that can be asked for by phase."""
+
+_Units = dict[str | None, tuple[float, int]]
+_WATTS: _Units = {"W": (1.0, 2), "kW": (1000.0, 3)}
+_VARS: _Units = {"var": (1.0, 2), "kvar": (1000.0, 3)}
+_WATT_HOURS: _Units = {"Wh": (1.0, 0), "kWh": (1000.0, 3)}
+_VAR_HOURS: _Units = {"varh": (1.0, 0), "kvarh": (1000.0, 3)}
+
+UNITS: dict[str, _Units] = {
     SOC: {"Percent": (1.0, 2)},
     VOLTAGE: {"V": (1.0, 2)},
-    POWER: {"W": (1.0, 2), "kW": (1000.0, 3)},
+    POWER: _WATTS,
+    POWER_EXPORT: _WATTS,
+    POWER_REACTIVE_IMPORT: _VARS,
+    POWER_REACTIVE_EXPORT: _VARS,
+    POWER_OFFERED: _WATTS,
+    POWER_FACTOR: {None: (1.0, 3)},
     CURRENT: {"A": (1.0, 2)},
-    ENERGY: {"Wh": (1.0, 2), "kWh": (1000.0, 3)},
+    CURRENT_EXPORT: {"A": (1.0, 2)},
+    CURRENT_OFFERED: {"A": (1.0, 2)},
+    FREQUENCY: {None: (1.0, 2)},
+    TEMPERATURE: {"Celsius": (1.0, 1), "Celcius": (1.0, 1), "K": (1.0, 1), "Fahrenheit": (5 / 9, 1)},
+    RPM: {None: (1.0, 0)},
+    ENERGY: _WATT_HOURS,
+    ENERGY_EXPORT: _WATT_HOURS,
+    REACTIVE_IMPORT: _VAR_HOURS,
+    REACTIVE_EXPORT: _VAR_HOURS,
+    INTERVALS[ENERGY]: _WATT_HOURS,
+    INTERVALS[ENERGY_EXPORT]: _WATT_HOURS,
+    INTERVALS[REACTIVE_IMPORT]: _VAR_HOURS,
+    INTERVALS[REACTIVE_EXPORT]: _VAR_HOURS,
 }
-"""The units of each measurand, the default first: how much of the base unit (Percent, V, W, A, Wh) one of them is, and
-how many decimals a sample in it has."""
+"""The units of each measurand, the default first (None: it has none): how much of the base unit (Percent, V, W, var, A,
+Hz, degrees Celsius, Wh, varh) one of them is, and how many decimals a sample in it has. Registers count whole watt
+hours, as meters in the field do."""
+
+UNIT_OFFSETS = {"K": 273.15, "Fahrenheit": 32.0}
+"""What these units read at 0 degrees Celsius."""
 
 LINES = ("L1", "L2", "L3")
 LINE_TO_LINE = ("L1-L2", "L2-L3", "L3-L1")
+NEUTRAL = "N"
 
 Measurand = tuple[str, str | None]
 """A measurand that somebody wants reported, and its phase if only that one."""
@@ -98,9 +165,9 @@ class MeasurandList(NamedTuple):
 def parse_measurands(text: str | None, *, phases: int = 3) -> MeasurandList:
     """Read a comma-separated list of measurands, each optionally with ``.phase`` behind it (OCPP 1.6 §9.1.18).
 
-    Names are compared exactly; blanks around them and empty elements are ignored. An element is unsupported if the
-    meter does not deliver the measurand, not by phase, or if a station of ``phases`` phases (0: direct current) has
-    no such phase. A meter that is asked for nothing reports the energy register.
+    Names are compared exactly; blanks around them and empty elements are ignored. An element is unsupported if there is
+    no such measurand, if it has no phases, or if a station of ``phases`` phases (0: direct current) has no such phase.
+    A meter that is asked for nothing reports the energy register.
     """
     wanted: dict[Measurand, None] = {}
     unsupported = []
@@ -119,10 +186,12 @@ def _parse_measurand(element: str, phases: int) -> Measurand | None:
     if element in MEASURANDS:
         return element, None
     name, _, phase = element.rpartition(".")
-    if name not in (VOLTAGE, POWER, CURRENT):
+    if name not in PHASED:
         return None
     line = bare_phase(phase)
-    known = line in LINES[:phases] or (name == VOLTAGE and phases == 3 and phase in LINE_TO_LINE)
+    known = line in LINES[:phases]
+    known = known or (name == VOLTAGE and phases == 3 and phase in LINE_TO_LINE)
+    known = known or (name == CURRENT and phases > 0 and phase == NEUTRAL)
     return (name, phase) if known else None
 
 
@@ -161,7 +230,8 @@ def entry_problems(entry: SampledValueTemplate) -> list[EntryProblem]:
         problems.append(EntryProblem("measurand", message, f"use one of {', '.join(MEASURANDS)}"))
     elif entry.unit is not None and entry.unit not in units:
         message = f"{entry.unit!r} is no unit of {entry.measurand}"
-        problems.append(EntryProblem("unit", message, f"write {' or '.join(units)}"))
+        names = " or ".join(name for name in units if name is not None)
+        problems.append(EntryProblem("unit", message, f"write {names}" if names else "leave it out"))
     for member, value in (("value", entry.value), ("minimumValue", entry.minimum_value)):
         if value is None or value == "":
             continue
@@ -170,7 +240,7 @@ def entry_problems(entry: SampledValueTemplate) -> list[EntryProblem]:
             problems.append(
                 EntryProblem(member, f"expected a number, got {value!r}", "write a number, for example 230")
             )
-        elif number < 0:
+        elif number < 0 and entry.measurand != TEMPERATURE:
             problems.append(EntryProblem(member, f"a meter reads no negative value, got {value}", "write 0 or more"))
         elif entry.measurand == SOC and number > 100:
             problems.append(EntryProblem(member, f"a state of charge is at most 100, got {value}", "write 0 to 100"))

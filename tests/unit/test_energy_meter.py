@@ -18,7 +18,6 @@ from simulator.energy.meter_plan import MeterSwitches, meter_plan
 from simulator.energy.meter_values import (
     CURRENT,
     ENERGY,
-    MEASURANDS,
     POWER,
     SOC,
     VOLTAGE,
@@ -32,7 +31,8 @@ from simulator.energy.meter_values import (
 AC3 = Circuit(230, 3)
 AC1 = Circuit(230, 1)
 DC = Circuit(400, 0)
-EVERYTHING = tuple((measurand, None) for measurand in MEASURANDS)
+FIVE = (SOC, VOLTAGE, POWER, CURRENT, ENERGY)
+EVERYTHING = tuple((measurand, None) for measurand in FIVE)
 BASE_UNITS = {"W": 1.0, "kW": 1000.0, "Wh": 1.0, "kWh": 1000.0}
 
 
@@ -64,7 +64,7 @@ def by_phase(samples: list[Sample], measurand: str) -> dict[str | None, float]:
 
 
 def test_three_phases_report_every_phase_in_order() -> None:
-    one = charging(entry(SOC), *(entry(measurand) for measurand in MEASURANDS[1:]))
+    one = charging(entry(SOC), *(entry(measurand) for measurand in FIVE[1:]))
     one.advance(60, 22_080, Random(2))
     assert labels(one.samples(EVERYTHING)) == [
         "SoC",
@@ -107,10 +107,10 @@ def test_one_phase_can_be_asked_for_by_either_name() -> None:
 
 
 def test_names_are_compared_exactly_and_unknown_ones_reported() -> None:
-    text = f"SoC,{POWER},Power.Offered,voltage,Voltage.L4,Energy.Active.Import.Register.L1,,{POWER}"
+    text = f"SoC,{POWER},Power.Apparent,voltage,Voltage.L4,Power.Offered.L1,,{POWER}"
     answer = parse_measurands(text)
     assert answer.wanted == ((SOC, None), (POWER, None))
-    assert answer.unsupported == ("Power.Offered", "voltage", "Voltage.L4", "Energy.Active.Import.Register.L1")
+    assert answer.unsupported == ("Power.Apparent", "voltage", "Voltage.L4", "Power.Offered.L1")
     assert parse_measurands("Voltage.L1,Voltage.L2,Voltage.L1-L2", phases=1).wanted == ((VOLTAGE, "L1"),)
     assert parse_measurands("Voltage.L1", phases=0).unsupported == ("Voltage.L1",)
     assert parse_measurands(None).wanted == ()
@@ -257,7 +257,10 @@ def test_faulty_entries_are_named() -> None:
     faulty = entry(POWER, unit="Wh", value="much", fluctuation_percent=101, minimum_value=-1)
     members = ["unit", "value", "minimumValue", "fluctuationPercent"]
     assert [problem.member for problem in entry_problems(faulty)] == members
-    assert [problem.member for problem in entry_problems(entry("Temperature", unit="K"))] == ["measurand"]
+    assert [problem.member for problem in entry_problems(entry("Power.Apparent", unit="W"))] == ["measurand"]
+    hertz = entry_problems(entry("Frequency", unit="Hertz"))
+    assert [(problem.member, problem.suggestion) for problem in hertz] == [("unit", "leave it out")]
+    assert entry_problems(entry("Temperature", unit="Celsius", value=-5)) == []
     assert [problem.member for problem in entry_problems(entry(SOC, value=101))] == ["value"]
     # and they do no harm
     one = charging(faulty)
@@ -306,7 +309,7 @@ def test_nothing_flows_outside_a_transaction() -> None:
     assert all(
         218.5 <= value <= 241.5 for phase, value in by_phase(samples, VOLTAGE).items() if phase in (None, "L1-N")
     )
-    assert one.lifetime_wh == 10.25
+    assert one.lifetime_wh == 10  # registers show whole watt hours
 
 
 def test_a_second_look_at_the_same_instant_shows_the_same_unless_the_limit_fell() -> None:
