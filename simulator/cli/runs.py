@@ -15,7 +15,7 @@ import trio
 from simulator.app import CannotListen, RunOptions, Simulator, logging_to
 from simulator.cli.live import watcher
 from simulator.cli.outcome import LastTrouble, failure, summary_line, violations_line
-from simulator.cli.output import Failure, give, tell, tell_problems
+from simulator.cli.output import Failure, count, give, tell, tell_problems
 from simulator.config.load import LoadedConfig, default_config, load_config
 from simulator.config.problems import ConfigurationError
 from simulator.storage.data_directory import DataDirectoryError, choose, locked
@@ -160,5 +160,10 @@ def _report(simulator: Simulator, summary: Mapping[str, Any], *, as_json: bool) 
     broken_rules = violations_line(simulator)
     if broken_rules is not None:
         tell(f"warning: {broken_rules}")
-    if not simulator.in_order and not simulator.cut_short:
-        tell("warning: not every station could end in order: transactions may be left open")
+    if simulator.cut_short:
+        return
+    if not simulator.in_order:
+        tell("warning: not every station ended in order within the time given")
+    transactions = summary["transactions"]
+    if (left := transactions["started"] - transactions["stopped"]) > 0:
+        tell(f"warning: {count(left, 'transaction')} left open: the central system answered no StopTransaction")
