@@ -198,6 +198,7 @@ def _redraw(live: Any, picture: Any) -> None:
 
 
 def _panel(title: str, rows: list[Row]) -> Any:
+    from rich.columns import Columns
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
@@ -207,5 +208,6 @@ def _panel(title: str, rows: list[Row]) -> Any:
     table.add_column(overflow="fold")
     for row in rows:
         style = "red" if row.bad else "green" if row.name == "trouble" else ""
-        table.add_row(row.name, Text("   ".join(row.parts), style=style, overflow="fold"))
+        # Columns break between parts, not within one, where the terminal is narrow.
+        table.add_row(row.name, Columns([Text(part, style=style, overflow="fold") for part in row.parts], (0, 3)))
     return Panel(table, title=Text(title), subtitle="Ctrl-C ends in order")

@@ -66,28 +66,35 @@ def cli() -> None:
 @click.option("--csms", metavar="URL", help="Central system for all stations, instead of those the files name.")
 @run_options
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a key of the configuration.")
-def run(config: Path, csms: str | None, overrides: Sequence[str], **options: Any) -> int:
+def run(config: Path, csms: str | None, overrides: Sequence[str], stations: int | None, **options: Any) -> int:
     """Run the fleet of a configuration file (config.json of this folder by default)."""
+    if csms is not None and not csms.strip():
+        raise click.UsageError("--csms is empty, name a URL, for example ws://localhost:9000")
+    if str(config) == DEFAULT_CONFIG and not config.exists():
+        raise Failure(f"there is no {DEFAULT_CONFIG} in this folder; name a file, or try `simulator demo`")
     with Interrupts() as interrupts:
-        from simulator.cli.runs import run_fleet
+        from simulator.cli.plans import read_fleet
 
-        if csms is not None and not csms.strip():
-            raise click.UsageError("--csms is empty, name a URL, for example ws://localhost:9000")
-        if str(config) == DEFAULT_CONFIG and not config.exists():
-            raise Failure(f"there is no {DEFAULT_CONFIG} in this folder; name a file, or try `simulator demo`")
-        return run_fleet(
-            config, csms=csms, overrides=overrides, environ=os.environ, interrupted=interrupts.happened, **options
-        )
+        fleet = read_fleet(config, csms=csms, overrides=overrides, stations=stations, environ=os.environ)
+        if fleet is None:
+            return 1
+        from simulator.cli.runs import go
+
+        return go(*fleet, environ=os.environ, embedded=False, interrupted=interrupts.happened, **options)
 
 
 @cli.command()
 @run_options
-def demo(**options: Any) -> int:
+def demo(stations: int | None, **options: Any) -> int:
     """Run a mixed fleet against an embedded central system; no file is needed."""
     with Interrupts() as interrupts:
-        from simulator.cli.runs import run_demo
+        from simulator.cli.plans import demo_fleet
+        from simulator.cli.runs import go
 
-        return run_demo(environ=os.environ, interrupted=interrupts.happened, **options)
+        fleet = demo_fleet(stations=stations, environ=os.environ)
+        if fleet is None:
+            return 1
+        return go(*fleet, environ=os.environ, embedded=True, interrupted=interrupts.happened, **options)
 
 
 @cli.command()

@@ -1,105 +1,32 @@
-"""What the commands ``run`` and ``demo`` set going."""
+"""What the commands ``run`` and ``demo`` set going, once the fleet is planned."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import trio
 
 from simulator.app import CannotListen, RunOptions, Simulator, logging_to
 from simulator.cli.live import watcher
 from simulator.cli.outcome import LastTrouble, failure, summary_line, violations_line
-from simulator.cli.output import Failure, count, give, tell, tell_problems
-from simulator.config.load import LoadedConfig, default_config, load_config
-from simulator.config.problems import ConfigurationError
+from simulator.cli.output import Failure, count, give, tell
+from simulator.config.load import LoadedConfig
 from simulator.storage.data_directory import DataDirectoryError, choose, locked
 from simulator.supervision import leaves
 from simulator.telemetry.process import allow_open_files
-from simulator.templates.fleet import FleetPlan, plan_fleet
-from simulator.templates.model import GeneratorTemplate
-
-#: One station model of each kind, no two of one identity.
-DEMO_MODELS = ("abb-atg", "chargex", "evlink", "keba", "schneider", "siemens", "virtual-simple-atg")
-DEMO_STATIONS = 20
-
-#: Busy enough to watch: a transaction begins within seconds and takes about a minute; it never ends by itself.
-DEMO_GENERATOR = GeneratorTemplate(
-    enable=True,
-    min_duration=20,
-    max_duration=60,
-    min_delay_between_two_transactions=2,
-    max_delay_between_two_transactions=20,
-    stop_after_hours=24 * 365,
-    id_tag_distribution="random",
-)
-
+from simulator.templates.fleet import FleetPlan
 
 #: Files that a process has open besides its stations' connections.
 OTHER_FILES = 64
 
 
-def run_fleet(
-    config: Path,
-    *,
-    csms: str | None,
-    overrides: Sequence[str],
-    environ: Mapping[str, str],
-    stations: int | None,
-    **options: Any,
-) -> int:
-    """The command ``run``; returns the exit code."""
-    try:
-        loaded = load_config(config, overrides=overrides, environ=environ)
-        urls = None if csms is None else (csms,)
-        plan = plan_fleet(loaded, stations=stations, supervision_urls=urls, environ=environ)
-    except ConfigurationError as error:
-        tell_problems(error.problems)
-        return 1
-    tell_problems(dict.fromkeys([*loaded.problems, *plan.problems]))
-    return _go(loaded, plan, environ=environ, embedded=False, **options)
-
-
-def run_demo(*, environ: Mapping[str, str], stations: int | None, **options: Any) -> int:
-    """The command ``demo``: all shipped models, each with the generator on; returns the exit code."""
-    wanted = DEMO_STATIONS if stations is None else stations
-    models = DEMO_MODELS[-wanted:] if wanted < len(DEMO_MODELS) else DEMO_MODELS
-    document = {
-        # The embedded central system's address is known once it listens, and takes the place of this one.
-        "supervisionUrls": "ws://localhost/",
-        "stationTemplateUrls": [{"file": f"{model}.station-template.json", "numberOfStations": 1} for model in models],
-    }
-    loaded = default_config(Path("demo"), document, environ=environ)
-    plan = plan_fleet(loaded, stations=wanted, environ=environ)
-    plan = _with_generator(plan, DEMO_GENERATOR)
-    if options["data_dir"] is not None:
-        return _go(loaded, plan, environ=environ, embedded=True, **options)
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="simulator-demo-", ignore_cleanup_errors=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise Failure(f"there is no place for a temporary folder ({reason}); name one with --data-dir") from None
-    with folder as name:
-        return _go(loaded, plan, environ=environ, embedded=True, **{**options, "data_dir": Path(name)})
-
-
-def _with_generator(plan: FleetPlan, generator: GeneratorTemplate) -> FleetPlan:
-    """The same fleet with that generator in every template."""
-    replace = msgspec.structs.replace
-    entries = {}
-    for entry in plan.entries:
-        template = replace(entry.loaded.template, automatic_transaction_generator=generator)
-        entries[entry.position] = replace(entry, loaded=replace(entry.loaded, template=template))
-    stations = tuple(replace(planned, entry=entries[planned.entry.position]) for planned in plan.stations)
-    return replace(plan, stations=stations, entries=tuple(entries.values()))
-
-
-def _go(
+def go(
     loaded: LoadedConfig,
     plan: FleetPlan,
     *,
@@ -113,6 +40,11 @@ def _go(
     log_level: str | None,
     interrupted: Callable[[], bool],
 ) -> int:
+    """Run a fleet to its end, tell how it went, and return the exit code.
+
+    :param embedded: with a central system of its own, and without ``data_dir`` in a temporary directory.
+    :raises Failure: the run could not start, or failed.
+    """
     options = RunOptions(seed=seed, speed=speed, duration=duration, embedded=embedded)
     console = log_level is not None or loaded.config.log_console
     logs_here = console and sys.stderr is not None and sys.stderr.isatty()
@@ -127,7 +59,8 @@ def _go(
     _allow_connections(len(plan.stations) * (2 if embedded else 1))
     try:
         with (
-            locked(choose(data_dir, environ)) as directory,
+            _folder(data_dir, environ, temporary=embedded) as folder,
+            locked(folder) as directory,
             logging_to(loaded.config, directory, console=console, level=log_level),
         ):
             summary = trio.run(simulator.run)
@@ -143,6 +76,20 @@ def _go(
     if failed is not None:
         raise Failure(failed)
     return 0
+
+
+@contextlib.contextmanager
+def _folder(option: Path | None, environ: Mapping[str, str], *, temporary: bool) -> Iterator[Path]:
+    if option is not None or not temporary:
+        yield choose(option, environ)
+        return
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="simulator-demo-", ignore_cleanup_errors=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise Failure(f"there is no place for a temporary folder ({reason}); name one with --data-dir") from None
+    with folder as name:
+        yield Path(name)
 
 
 def _allow_connections(number: int) -> None:

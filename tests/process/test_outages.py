@@ -49,13 +49,13 @@ async def test_transactions_outlive_an_outage_of_the_central_system(tmp_path: Pa
             await central.until(
                 lambda: not running & central.ledger.open.keys(), "the stops of then arrive", timeout=20
             )
+            assert central.violations == []
             run.signal(signal.SIGTERM)
             assert await run.ended(within=5) == 0
         # Who was registered before the outage is so after it, and each transaction was booked once.
         assert [central.stations[name].boots for name in NAMES] == [1, 1, 1]
         totals = central.ledger.totals()
         assert totals["open"] == totals["abandoned"] == 0
-        assert central.violations == []
         transactions = json.loads(run.out)["transactions"]
         assert transactions == {"started": totals["started"], "stopped": totals["stopped"]}
         nursery.cancel_scope.cancel()
