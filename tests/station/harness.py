@@ -29,6 +29,7 @@ from simulator.config.model import SimulatorConfig
 from simulator.control.fleet import Fleet, Pace
 from simulator.csms import BootPolicy, CallRejected, Station
 from simulator.csms.ledger import LedgerTransaction
+from simulator.csms.policy import TagTable
 from simulator.events import Event, EventBus
 from simulator.ids import MessageIds
 from simulator.ocpp.validation import PayloadValidator
@@ -240,6 +241,7 @@ async def station_world(
     seed: int | None = 1,
     speed: float = 1.0,
     boot: BootPolicy | None = None,
+    central_tags: TagTable | None = None,
     start: bool = True,
     faults: bool = False,
     auto_reconnect_max_retries: int = -1,
@@ -251,13 +253,15 @@ async def station_world(
     :param template: changes to :data:`TEMPLATE`; None takes a member away.
     :param keys: OCPP keys of the template by name; a mapping gives their other members (``readonly`` …).
     :param tags: the tag list of the stations.
+    :param central_tags: what the central system knows of tags; by default all are good.
     :param boot: what the central system answers to BootNotification; Accepted with 300 s by default.
     :param start: whether the stations are started; else ``world.fleet.start(hash_id)`` does.
     :param faults: the stations may break rules here: do not fail for that.
     :param change: called before anything starts, to prepare the central system.
     """
     failure: Exception | None = None
-    async with scripted_central(start=START, boot=boot, **central_options) as central, trio.open_nursery() as nursery:
+    central_options.update(start=START, boot=boot, tags=central_tags)
+    async with scripted_central(**central_options) as central, trio.open_nursery() as nursery:
         try:
             clock = Clock(start=START, speed=speed)
             await nursery.start(clock.run)

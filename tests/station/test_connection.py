@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from simulator.csms import BootPolicy
-from simulator.events import ConnectFailed, Connected, Disconnected
+from simulator.events import Connected, ConnectFailed, Disconnected
 from tests.fakes.script import close
 from tests.station.harness import World, station_world
 
@@ -134,6 +134,7 @@ async def test_the_supervision_url_can_be_changed_by_its_key() -> None:
         assert await world.key("BackOffice", "ws://elsewhere.test/a%20b?token=1") == "RebootRequired"
         assert await world.status_of("Reset", type="Soft") == "Accepted"
         await world.central.connected("CS-1", 2)
+        await world.settle()
         assert [event.url for event in world.happened(Connected)] == [
             "ws://central.test/ocpp/CS-1",
             "ws://elsewhere.test/a%20b/CS-1?token=1",

@@ -42,7 +42,9 @@ async def test_the_deadline_of_a_call_is_messagetimeout() -> None:
         assert await world.key("MessageTimeout", 12) == "Accepted"
         world.central.on("Heartbeat", withhold(), times=1)
         assert await world.status_of("TriggerMessage", requestedMessage="Heartbeat") == "Accepted"
-        assert await world.status_of("TriggerMessage", requestedMessage="StatusNotification", connectorId=1) == "Accepted"
+        assert (
+            await world.status_of("TriggerMessage", requestedMessage="StatusNotification", connectorId=1) == "Accepted"
+        )
         await world.sleep(20)
         assert world.times("StatusNotification")[-1] - world.times("Heartbeat")[0] == pytest.approx(12)
         assert [event.action for event in world.happened(CallTimedOut)] == ["Heartbeat"]
@@ -67,7 +69,19 @@ async def test_late_duplicate_and_invented_answers_are_passed_over() -> None:
 
 @pytest.mark.parametrize(
     "frame",
-    ["", "null", "{}", "[]", "[2]", '[2,"a"]', '[9,"a","b",{}]', "[2,1,2,3]", '[3,"x"]', '[2,"i","Reset",7]', "\ufeff[]"],
+    [
+        "",
+        "null",
+        "{}",
+        "[]",
+        "[2]",
+        '[2,"a"]',
+        '[9,"a","b",{}]',
+        "[2,1,2,3]",
+        '[3,"x"]',
+        '[2,"i","Reset",7]',
+        "\ufeff[]",
+    ],
 )
 async def test_frames_that_are_none_do_no_harm(frame: str) -> None:
     async with station_world(faults=True) as world:
