@@ -57,9 +57,8 @@ async def ask_stations(
                 if number % BATCH == BATCH - 1:
                     await trio.lowlevel.checkpoint()
                 nursery.start_soon(one, station)
-    for station in stations:
-        results.setdefault(station.info.hash_id, Failed(f"no answer within {within:g} s"))
-    return results
+    late = Failed(f"no answer within {within:g} s")
+    return {station.info.hash_id: results.get(station.info.hash_id, late) for station in stations}
 
 
 async def _failure(station: ChargingStation, act: Act) -> Failed | None:

@@ -1,0 +1,1 @@
+"""The UI server: one port for the control protocol, the dashboard and the metrics."""
