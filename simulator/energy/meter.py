@@ -407,13 +407,13 @@ class ConnectorMeter:
         """What the meter shows now."""
         if self._reading is None:
             vehicle, plan = self._driving, self._plan
-            still = no_flow(plan)
             if vehicle is None:
-                return still._replace(maximum=self._maximum)
+                return no_flow(plan)._replace(maximum=self._maximum)
+            if plan.voltage_given:
+                voltages = self._given_voltages or no_flow(plan).voltages
+            else:
+                voltages = simulated_voltages(plan, self._seed)
             offer = offer_of(plan, self._maximum, self._phases)
             factor = vehicle.model.cos_phi(plan.circuit)
-            voltages = self._given_voltages or still.voltages
-            if not plan.voltage_given:
-                voltages = simulated_voltages(plan, self._seed)
             self._reading = coherent_reading(plan, vehicle.power_w, offer, vehicle.phases, factor, voltages)
         return self._reading

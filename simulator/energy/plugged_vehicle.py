@@ -187,7 +187,8 @@ class PluggedVehicle:
         _, full = self._curve.charge(self._charged_wh, math.inf, self._cap(), self._end_wh)
         start = full_seconds(model.ramp_shape, model.ramp_up_seconds, self._ramp_s)
         end = elapsed_seconds(model.ramp_shape, model.ramp_up_seconds, start + full)
-        return min(end - self._ramp_s, departs)
+        seconds = min(end - self._ramp_s, departs)
+        return seconds if seconds < math.inf else None  # next to nothing is offered
 
     # -- how -------------------------------------------------------------------------------------------------------
 
@@ -248,7 +249,7 @@ class PluggedVehicle:
 
     def _asleep(self) -> bool:
         sleeps_after = self.model.sleeps_after_seconds
-        return sleeps_after is not None and self._has_charged and self._paused_s >= sleeps_after
+        return sleeps_after is not None and self._paused_s > 0 and self._paused_s >= sleeps_after
 
     def _departs_in(self) -> float:
         departs_after = self.goal.departs_after_s
