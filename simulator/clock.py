@@ -145,12 +145,14 @@ class Clock:
                 await trio.sleep_forever()
             self._wait = None
             while self._fire_due():
+                # The first turn may come before that of the task just woken; the second cannot.
+                await trio.lowlevel.checkpoint()
                 await trio.lowlevel.checkpoint()
 
     def _fire_due(self) -> bool:
         """Make the calls that are due, but of each instant only the first; returns whether any is left.
 
-        Trio shuffles the tasks that can run. A turn between two timers of one instant lets their tasks go on in the
+        Trio shuffles the tasks that can run. Turns between two timers of one instant let their tasks go on in the
         order in which they went to sleep, so that a seed repeats a run.
         """
         now = trio.current_time()

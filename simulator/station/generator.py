@@ -158,11 +158,12 @@ class Generator:
         before = self._loops.get(connector_id)
         loop = self._loops[connector_id] = _Loop(Alarm(self._station.clock))
         self.statuses.setdefault(connector_id, GeneratorStatus())
-        self._station.spawn(self._run, connector_id, loop, before)
+        # Drawn here: loops that begin together would draw in an order that no seed repeats.
+        self._station.spawn(self._run, connector_id, loop, before, self._pause())
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
-    async def _run(self, connector_id: int, loop: _Loop, before: _Loop | None) -> None:
+    async def _run(self, connector_id: int, loop: _Loop, before: _Loop | None, pause: float) -> None:
         if before is not None:  # never two loops on one connector
             await before.ended.wait()
         station, settings = self._station, self.settings
@@ -179,14 +180,12 @@ class Generator:
         station.changed()
         try:
             while not loop.stop_wanted and station.clock.now() < deadline:
-                pause = self._between(
-                    settings.min_delay_between_two_transactions, settings.max_delay_between_two_transactions
-                )
-                await self._wait(loop, max(pause, SHORTEST_PAUSE), deadline)
+                await self._wait(loop, pause, deadline)
                 if loop.stop_wanted or station.clock.now() >= deadline:
                     break
                 await self._round(station.connectors[connector_id], status, loop)
                 status.last_run_date = station.clock.now()
+                pause = self._pause()
         finally:
             now = station.clock.now()
             self._used[connector_id] = self._used.get(connector_id, 0.0) + now - begun
@@ -272,6 +271,11 @@ class Generator:
         until = min(self._station.clock.now() + seconds, deadline)
         while not loop.stop_wanted and await loop.alarm.wait_until(until):
             pass
+
+    def _pause(self) -> float:
+        settings = self.settings
+        pause = self._between(settings.min_delay_between_two_transactions, settings.max_delay_between_two_transactions)
+        return max(pause, SHORTEST_PAUSE)
 
     def _between(self, least: float, most: float) -> float:
         """A whole number of seconds, uniform over both ends; fractions in the template are kept."""

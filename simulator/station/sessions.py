@@ -236,7 +236,7 @@ class Sessions:
                 due = transaction.started_virtual + period * interval
             if await transaction.sampling.wait_until(due):
                 taken = 0
-            else:
+            elif not transaction.ended:
                 taken = period
                 self._take_sample(transaction)
 

@@ -172,6 +172,11 @@ class World:
         """ChangeConfiguration; returns the status."""
         return await self.status_of("ChangeConfiguration", key=name, value=str(value))
 
+    async def trigger(self, message: str, connector_id: int | None = None) -> str:
+        """TriggerMessage; returns the status."""
+        where: dict[str, Any] = {} if connector_id is None else {"connectorId": connector_id}
+        return await self.status_of("TriggerMessage", requestedMessage=message, **where)
+
     # -- ready-made situations ---------------------------------------------------------------------------------------
 
     async def ready(self) -> None:

@@ -41,10 +41,8 @@ async def test_the_deadline_of_a_call_is_messagetimeout() -> None:
         await world.ready()
         assert await world.key("MessageTimeout", 12) == "Accepted"
         world.central.on("Heartbeat", withhold(), times=1)
-        assert await world.status_of("TriggerMessage", requestedMessage="Heartbeat") == "Accepted"
-        assert (
-            await world.status_of("TriggerMessage", requestedMessage="StatusNotification", connectorId=1) == "Accepted"
-        )
+        assert await world.trigger("Heartbeat") == "Accepted"
+        assert await world.trigger("StatusNotification", 1) == "Accepted"
         await world.sleep(20)
         assert world.times("StatusNotification")[-1] - world.times("Heartbeat")[0] == pytest.approx(12)
         assert [event.action for event in world.happened(CallTimedOut)] == ["Heartbeat"]
@@ -55,7 +53,7 @@ async def test_late_duplicate_and_invented_answers_are_passed_over() -> None:
         await world.ready()
         late = withhold()
         world.central.on("Heartbeat", late, times=1)
-        assert await world.status_of("TriggerMessage", requestedMessage="Heartbeat") == "Accepted"
+        assert await world.trigger("Heartbeat") == "Accepted"
         await world.sleep(11)
         late.release()
         answered = world.calls("BootNotification")[0].message_id

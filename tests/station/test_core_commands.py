@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from simulator.csms.policy import TagEntry, TagTable
@@ -12,7 +14,7 @@ from tests.station.harness import World, station_world
 
 
 async def start_status(world: World, connector: int | None = None, tag: str = "A") -> str:
-    where = {} if connector is None else {"connectorId": connector}
+    where: dict[str, Any] = {} if connector is None else {"connectorId": connector}
     return await world.status_of("RemoteStartTransaction", idTag=tag, **where)
 
 
@@ -271,7 +273,7 @@ async def test_changing_the_configuration() -> None:
 
 
 @pytest.mark.parametrize("asked", [{}, {"key": []}])
-async def test_all_readable_keys_come_without_asking_for_names(asked: dict[str, list[str]]) -> None:
+async def test_all_readable_keys_come_without_asking_for_names(asked: dict[str, Any]) -> None:
     async with station_world(keys={"Hidden": {"value": "1", "visible": False}}) as world:
         await world.ready()
         answer = await world.call("GetConfiguration", **asked)
@@ -302,19 +304,15 @@ async def test_more_keys_than_the_station_answers_are_refused() -> None:
 async def test_triggers() -> None:
     async with station_world() as world:
         await world.ready()
-        assert await world.status_of("TriggerMessage", requestedMessage="StatusNotification") == "Accepted"
+        assert await world.trigger("StatusNotification") == "Accepted"
         await world.settle()
         assert world.statuses()[3:] == [(0, "Available"), (1, "Available"), (2, "Available")]
-        assert (
-            await world.status_of("TriggerMessage", requestedMessage="StatusNotification", connectorId=0) == "Accepted"
-        )
-        assert (
-            await world.status_of("TriggerMessage", requestedMessage="StatusNotification", connectorId=3) == "Rejected"
-        )
-        assert await world.status_of("TriggerMessage", requestedMessage="MeterValues", connectorId=3) == "Rejected"
-        assert await world.status_of("TriggerMessage", requestedMessage="MeterValues", connectorId=0) == "Rejected"
+        assert await world.trigger("StatusNotification", 0) == "Accepted"
+        assert await world.trigger("StatusNotification", 3) == "Rejected"
+        assert await world.trigger("MeterValues", 3) == "Rejected"
+        assert await world.trigger("MeterValues", 0) == "Rejected"
         transaction = await world.charge(2)
-        assert await world.status_of("TriggerMessage", requestedMessage="MeterValues") == "Accepted"
+        assert await world.trigger("MeterValues") == "Accepted"
         await world.settle()
         values = world.sent("MeterValues")
         assert [(value["connectorId"], value.get("transactionId")) for value in values] == [

@@ -90,7 +90,7 @@ async def test_a_currenttime_that_is_no_instant_is_passed_over() -> None:
     async with station_world(template={"payloadSchemaValidation": False}, faults=True) as world:
         await world.ready()
         world.central.on("Heartbeat", {"currentTime": "yesterday"})
-        assert await world.status_of("TriggerMessage", requestedMessage="Heartbeat") == "Accepted"
+        assert await world.trigger("Heartbeat") == "Accepted"
         await world.sleep(1)
         transaction = await world.charge()
         assert transaction.started_at.startswith("2026-11-22T10:00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ async def test_no_sample_is_taken_twice_in_hours_of_odd_intervals() -> None:
         await world.sleep(10_000 / 7.3)
         taken = instants(world)
         assert len(taken) == 10_000 // 7
-        assert all(6.9 < later - earlier < 7.1 for earlier, later in zip(taken, taken[1:], strict=False))
+        assert all(6.9 < later - earlier < 7.1 for earlier, later in pairwise(taken))
 
 
 async def test_a_new_interval_holds_for_the_running_transaction() -> None:
@@ -139,6 +140,7 @@ async def test_values_inside_stoptransaction(
         if contexts is None:
             assert data is None
         else:
+            assert data is not None
             found = [sample for value in data for sample in value["sampledValue"]]
             assert [sample.get("context", "Sample.Periodic") for sample in found] == contexts
             assert float(found[0]["value"]) == transaction.meter_start

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import trio
 
 from simulator.csms import BootPolicy, CallUnanswered
 from simulator.events import Registered
 from simulator.ocpp.errors import ErrorCode
-from tests.fakes.script import DEFAULT, close, refuse, withhold
+from simulator.ocpp.v16.enums import RegistrationStatus
+from simulator.ocpp.v16.messages import BootNotificationResponse
+from tests.fakes.script import close, refuse, withhold
 from tests.station.harness import World, station_world
 
 
@@ -36,12 +40,10 @@ async def test_a_pending_station_answers_and_sends_only_what_it_is_asked_for() -
         assert await world.status_of("RemoteStopTransaction", transactionId=1) == "Rejected"
         assert await world.refused("ReserveNow") == "ProtocolError"  # an error is answered, too
         assert world.actions() == ["BootNotification"]
-        assert (
-            await world.status_of("TriggerMessage", requestedMessage="StatusNotification", connectorId=2) == "Accepted"
-        )
+        assert await world.trigger("StatusNotification", 2) == "Accepted"
         await world.settle()
         assert world.statuses() == [(2, "Available")]
-        assert await world.status_of("TriggerMessage", requestedMessage="Heartbeat") == "Accepted"
+        assert await world.trigger("Heartbeat") == "Accepted"
         await world.sleep(99)
         assert world.actions() == ["BootNotification", "StatusNotification", "Heartbeat"]
         world.central.boot = BootPolicy("Accepted", 60)
@@ -59,10 +61,10 @@ async def test_a_trigger_makes_a_pending_station_boot_at_once_and_an_accepted_on
         await world.wait_for("BootNotification")
         await world.sleep(5)
         world.central.boot = BootPolicy("Accepted", 60)
-        assert await world.status_of("TriggerMessage", requestedMessage="BootNotification") == "Accepted"
+        assert await world.trigger("BootNotification") == "Accepted"
         await world.settle()
         assert world.times("BootNotification")[1] - world.times("BootNotification")[0] == pytest.approx(5)
-        assert await world.status_of("TriggerMessage", requestedMessage="BootNotification") == "Rejected"
+        assert await world.trigger("BootNotification") == "Rejected"
         await world.sleep(2000)
         assert len(world.sent("BootNotification")) == 2
 
@@ -89,7 +91,7 @@ async def boots(world: World, count: int) -> list[float]:
     await world.wait_for("BootNotification", count, timeout=600 * count)
     await world.settle()
     times = world.times("BootNotification")
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 @pytest.mark.parametrize("interval", [0, 30])
@@ -137,7 +139,7 @@ async def test_registration_is_given_up_after_its_retries_and_a_trigger_wakes_it
         await world.sleep(10_000)
         assert len(world.sent("BootNotification")) == 3
         world.central.boot = BootPolicy("Accepted", 60)
-        assert await world.status_of("TriggerMessage", requestedMessage="BootNotification") == "Accepted"
+        assert await world.trigger("BootNotification") == "Accepted"
         await world.settle()
         assert len(world.statuses()) == 3
 
@@ -165,7 +167,7 @@ async def test_nothing_but_the_boot_leaves_before_its_answer() -> None:
     async with station_world(change=lambda world: world.central.on("BootNotification", held, times=1)) as world:
         await world.wait_for("BootNotification")
         await world.settle()
-        assert await world.status_of("TriggerMessage", requestedMessage="Heartbeat") == "Rejected"
+        assert await world.trigger("Heartbeat") == "Rejected"
         assert await world.status_of("RemoteStartTransaction", connectorId=1, idTag="A") == "Rejected"
         await trio.sleep(20)
         assert world.actions() == ["BootNotification"]
@@ -177,12 +179,14 @@ async def test_nothing_but_the_boot_leaves_before_its_answer() -> None:
 async def test_a_station_that_the_central_system_degrades_falls_silent_and_registers_again() -> None:
     async with station_world() as world:
         await world.ready()
-        world.central.on("BootNotification", DEFAULT)
         world.station.registration.refreshed(
-            world.station.registration.answer.__class__(
-                status="Pending", current_time="2026-11-22T10:00:00Z", interval=40
+            BootNotificationResponse(
+                status=RegistrationStatus.PENDING, current_time="2026-11-22T10:00:00Z", interval=40
             )
         )
-        await world.sleep(41)
+        await world.sleep(39)
+        assert await world.status_of("RemoteStartTransaction", connectorId=1, idTag="A") == "Rejected"
+        assert len(world.calls()) == 4
+        await world.sleep(40)
         assert world.actions().count("BootNotification") == 2
         assert len(world.statuses()) == 6

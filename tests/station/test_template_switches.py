@@ -40,9 +40,7 @@ async def test_a_station_without_connector_0(template: dict[str, object]) -> Non
         await world.settle()
         assert world.statuses()[2:] == [(1, "Unavailable"), (2, "Unavailable")]
         assert await world.status_of("ChangeAvailability", connectorId=0, type="Operative") == "Accepted"
-        assert (
-            await world.status_of("TriggerMessage", requestedMessage="StatusNotification", connectorId=0) == "Rejected"
-        )
+        assert await world.trigger("StatusNotification", 0) == "Rejected"
         transaction = await world.charge(1)
         assert await world.status_of("Reset", type="Soft") == "Accepted"
         await world.sleep(20)
