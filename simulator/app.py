@@ -25,6 +25,7 @@ from simulator.interrupts import STOP_SIGNALS
 from simulator.ocpp.validation import PayloadValidator
 from simulator.station.services import StationServices
 from simulator.station.station import station_random
+from simulator.storage.certificates import CertificateFiles
 from simulator.supervision import guard, leaves
 from simulator.telemetry.log import LogSettings, configure_logging, get_logger
 from simulator.telemetry.process import SpeedProbe, max_rss_mib
@@ -105,8 +106,10 @@ class Simulator:
 
     # -- life --------------------------------------------------------------------------------------------------------
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self, data_directory: Path | None = None) -> dict[str, Any]:
         """Run until the duration is over or a signal comes, end in order, and return the summary.
+
+        :param data_directory: where stations keep what outlives the run; None: nowhere.
 
         First SIGINT or SIGTERM: the ordered stop. Second: cancel everything.
 
@@ -121,7 +124,7 @@ class Simulator:
                 self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
                 self.central_url = await _listen(root, self.central)
             self._start_telemetry(root)
-            await self._build_fleet()
+            await self._build_fleet(data_directory)
             await root.start(self.fleet.run)
             root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
             if self.options.duration is not None:
@@ -144,7 +147,7 @@ class Simulator:
         """Ask for the ordered stop."""
         self._stop_wanted.set()
 
-    async def _build_fleet(self) -> None:
+    async def _build_fleet(self, directory: Path | None) -> None:
         """Make the stations; a stop that comes meanwhile ends it early."""
         retries = self.config.auto_reconnect_max_retries
         services = StationServices(
@@ -155,6 +158,7 @@ class Simulator:
             message_ids=MessageIds(),
             seed=self.options.seed,
             auto_reconnect_max_retries=-1 if retries is None else retries,
+            certificates=None if directory is None else partial(_certificates, directory / "certificates"),
         )
         self.fleet = Fleet(services, self.config, self._pace)
         for number, planned in enumerate(self._plan.stations):
@@ -232,6 +236,10 @@ class Simulator:
             "cpuSeconds": round(time.process_time(), 3),
             "maxRssMiB": max_rss_mib(),
         }
+
+
+def _certificates(folder: Path, hash_id: str) -> CertificateFiles:
+    return CertificateFiles(folder / hash_id)
 
 
 async def _listen(root: trio.Nursery, central: CentralSystem) -> str:

@@ -63,7 +63,7 @@ def go(
             locked(folder) as directory,
             logging_to(loaded.config, directory, console=console, level=log_level),
         ):
-            summary = trio.run(simulator.run)
+            summary = trio.run(simulator.run, directory)
     except (DataDirectoryError, CannotListen) as error:
         raise Failure(str(error)) from None
     except ExceptionGroup as group:

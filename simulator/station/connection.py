@@ -54,6 +54,8 @@ class Line:
         self._retries_left = self._retries()
         self._alarm = Alarm(station.clock)
         self._hold = False
+        #: The next attempt follows at once, whatever became of this one.
+        self._at_once = False
         #: The retries are used up: the line stays closed until it is opened, or the station boots.
         self._given_up = False
         self._scope: trio.CancelScope | None = None
@@ -64,7 +66,7 @@ class Line:
     @property
     def url(self) -> str:
         """Where the next connection goes."""
-        return connection_url(self._station.supervision_url, self._station.info.station_id)
+        return connection_url(self._station.security.way().url, self._station.info.station_id)
 
     def held(self) -> bool:
         """Whether the line stays closed until :meth:`open`."""
@@ -89,6 +91,13 @@ class Line:
         self._hold = False
         self._start_anew()
         self._alarm.ring()
+
+    def reconnect(self) -> None:
+        """End the present connection (close 1000), or any pause, and connect at once in the way that holds now."""
+        if not self.held():
+            self._start_anew()
+            self._at_once = self._scope is not None
+        self.close(hold=self._hold)
 
     def _start_anew(self) -> None:
         self._given_up = False
@@ -132,8 +141,11 @@ class Line:
 
     def _pause_after(self, failure: OpenFailed | None) -> float | None:
         """Wall seconds before the next attempt; None when there is none."""
+        at_once, self._at_once = self._at_once, False
         if self.held():
             return None
+        if at_once:
+            return 0.0
         if self._retries_left == 0:
             self._station.log.error("no reconnection: autoReconnectMaxRetries is used up")
             self._given_up = True
@@ -145,22 +157,24 @@ class Line:
     async def _connect_once(self) -> OpenFailed | None:
         """One connection from opening to its end; returns why it was not opened, if it was not."""
         station = self._station
-        template = station.info.template
-        timeout = template.ws_options.handshake_timeout
+        way = station.security.way()
+        timeout = way.options.handshake_timeout
         self.state = 0
         try:
-            url = self.url
+            url = connection_url(way.url, station.info.station_id)
             with trio.CancelScope() as self._scope:
                 async with station.services.dialer.open(
                     url,
                     subprotocols=(SUBPROTOCOL,),
-                    options=template.ws_options,
-                    basic_auth=station.basic_auth(),
+                    options=way.options,
+                    basic_auth=way.basic_auth,
                     open_timeout=timeout / 1000 if timeout else OPEN_TIMEOUT,
                 ) as connection:
+                    station.security.opened(way, connection)
                     await self._converse(connection, url)
         except OpenFailed as error:
-            station.log.warning("cannot connect to %s: %s", station.supervision_url, error)
+            station.log.warning("cannot connect to %s: %s", way.url, error)
+            self._at_once = station.security.open_failed(way, error) or self._at_once
             return error
         finally:
             self._scope = None
@@ -186,6 +200,7 @@ class Line:
                 nursery.cancel_scope.cancel()
         finally:
             self._connection = None
+            station.security.closed()
             station.lane.detach()
             if station.clock.wall() - opened >= GOOD_AFTER:
                 self._backoff.reset()

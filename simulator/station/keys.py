@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ class Kind(enum.Enum):
     MEASURANDS = "measurands"
     #: Comma-separated ``connector.rotation`` items.
     ROTATIONS = "rotations"
+    #: A password of 16 to 20 bytes as hexadecimal digits. It is never shown.
+    PASSWORD = "password"
 
 
 class StandardKey(msgspec.Struct, frozen=True):
@@ -72,9 +75,17 @@ STANDARD_KEYS: dict[str, StandardKey] = {
     "AuthorizationCacheEnabled": StandardKey(BOOL, False, None, "use the authorisation cache"),
     "BlinkRepeat": StandardKey(INT, False, None, "times to blink; stored only"),
     "LightIntensity": StandardKey(INT, False, None, "percent of the lighting; stored only"),
+    "AuthorizationKey": StandardKey(Kind.PASSWORD, False, "", "password of Basic authentication; write-only"),
+    "SecurityProfile": StandardKey(INT, False, "0", "security profile; the central system may only raise it"),
+    "CpoName": StandardKey(TEXT, False, "", "organisation that a certificate request names"),
+    "AdditionalRootCertificateCheck": StandardKey(BOOL, True, "false", "a new root must be signed by the present one"),
+    "CertificateSignedMaxChainSize": StandardKey(INT, True, "10000", "characters of a chain in CertificateSigned"),
+    "CertificateStoreMaxLength": StandardKey(INT, True, "10", "root certificates that there is room for"),
     "MaxEnergyOnInvalidId": StandardKey(INT, False, None, "Wh delivered after a tag was refused"),
 }
 
+_SPELLING = {name.lower(): name for name in STANDARD_KEYS}
+_HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
 _ROTATIONS = frozenset({"NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"})
 
 
@@ -88,12 +99,18 @@ class Key(msgspec.Struct):
     reboot: bool = False
 
 
+class _Keeper(msgspec.Struct, frozen=True):
+    allows: Callable[[str], bool]
+    written: Callable[[str, str], None]
+
+
 class ConfigurationKeys:
     """The keys of one station, by case-insensitive name, in the order of their creation."""
 
     def __init__(self, info: StationInfo, supervision_url: str) -> None:
         self._keys: dict[str, Key] = {}
         self._watchers: dict[str, list[Callable[[str], None]]] = {}
+        self._keepers: dict[str, _Keeper] = {}
         self._phases = info.number_of_phases
         template = info.template
         self._url_key = template.supervision_url_ocpp_key.lower() if template.supervision_url_ocpp_configuration else ""
@@ -156,6 +173,20 @@ class ConfigurationKeys:
         """Call ``act(value)`` after each change of a key."""
         self._watchers.setdefault(name.lower(), []).append(act)
 
+    def keep(
+        self,
+        name: str,
+        *,
+        allows: Callable[[str], bool] = lambda value: True,
+        written: Callable[[str, str], None] = lambda former, value: None,
+    ) -> None:
+        """Look after what the central system writes into a key.
+
+        :param allows: asked for each value that is right by itself; False refuses it.
+        :param written: called as ``written(former, value)`` after each value taken, also when it is the same again.
+        """
+        self._keepers[name.lower()] = _Keeper(allows, written)
+
     def set(self, name: str, value: str) -> None:
         """Write a key in the station's own name, whatever its access; create it if need be."""
         key = self._keys.get(name.lower())
@@ -175,9 +206,15 @@ class ConfigurationKeys:
         accepted = acceptable(key.name, value, phases=self._phases)
         if accepted is None or (name.lower() == self._url_key and not _is_supervision_url(value)):
             return "Rejected"
+        keeper = self._keepers.get(name.lower())
+        if keeper is not None and not keeper.allows(accepted):
+            return "Rejected"
+        former = key.value or ""
         if key.value != accepted:
             key.value = accepted
             self._changed(key)
+        if keeper is not None:
+            keeper.written(former, accepted)
         return "RebootRequired" if key.reboot else "Accepted"
 
     def _changed(self, key: Key) -> None:
@@ -194,7 +231,7 @@ def acceptable(name: str, value: str, *, phases: int) -> str | None:
 
     :param phases: of the station, 0 for direct current: a list of measurands may name only phases that exist.
     """
-    standard = next((key for known, key in STANDARD_KEYS.items() if known.lower() == name.lower()), None)
+    standard = STANDARD_KEYS.get(_SPELLING.get(name.lower(), name))
     kind = standard.kind if standard is not None else Kind.TEXT
     if kind is Kind.BOOLEAN:
         lowered = value.strip().lower()
@@ -202,12 +239,28 @@ def acceptable(name: str, value: str, *, phases: int) -> str | None:
     if kind is Kind.INTEGER:
         text = value.strip()
         return text if text.isascii() and text.isdecimal() else None
+    if kind is Kind.PASSWORD:
+        return value if authorization_key_bytes(value) is not None else None
     items = [item.strip() for item in value.split(",")] if value.strip() else []
     if kind is Kind.MEASURANDS:
         return value if not parse_measurands(value, phases=phases).unsupported else None
     if kind is Kind.ROTATIONS:
         return value if all(_is_rotation(item) for item in items) else None
     return value
+
+
+def authorization_key_bytes(value: str) -> bytes | None:
+    """The password that an AuthorizationKey stands for: 16 to 20 bytes as hexadecimal digits (security white paper,
+    A01; OCPP-J 1.6 §6.2); None where the value is something else."""
+    if not _HEXADECIMAL.fullmatch(value):
+        return None
+    return bytes.fromhex(value)
+
+
+def is_secret(name: str) -> bool:
+    """Keys whose value never leaves the station (security white paper, A00.FR.205)."""
+    standard = STANDARD_KEYS.get(_SPELLING.get(name.lower(), name))
+    return standard is not None and standard.kind is Kind.PASSWORD
 
 
 def _is_supervision_url(value: str) -> bool:

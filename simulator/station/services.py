@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -32,11 +32,28 @@ class Dials(Protocol):
         ...
 
 
+class CertificateStore(Protocol):
+    """Where the certificates and keys of a station are kept; texts are PEM, shelves are names of a few letters.
+
+    Calls may block for the time of a small file.
+    """
+
+    def load(self) -> Mapping[str, Sequence[str]]:
+        """The items of every shelf. :raises OSError: they cannot be read."""
+        ...
+
+    def save(self, shelf: str, items: Sequence[str]) -> None:
+        """Make these the items of a shelf. :raises OSError: they cannot be written; what was there stays."""
+        ...
+
+
 class StationServices(msgspec.Struct, frozen=True, kw_only=True):
     """The shared parts of a process that every station uses.
 
     ``seed`` (with the station's hashId) seeds the station's randomness; None draws it from the operating system.
     ``auto_reconnect_max_retries`` holds for templates that say nothing of it; -1: without end.
+    ``certificates`` gives a station, by its hashId, the place for its certificates; without it they are forgotten with
+    the process.
     """
 
     clock: Clock
@@ -46,3 +63,4 @@ class StationServices(msgspec.Struct, frozen=True, kw_only=True):
     message_ids: MessageIds
     seed: int | None = None
     auto_reconnect_max_retries: int = -1
+    certificates: Callable[[str], CertificateStore] | None = None

@@ -29,6 +29,8 @@ from simulator.station.generator import Generator
 from simulator.station.keys import ConfigurationKeys
 from simulator.station.metering import connector_meter, power_limit
 from simulator.station.registration import Registration, clock_offset
+from simulator.station.security import Security
+from simulator.station.security_events import Kind
 from simulator.station.services import StationServices
 from simulator.station.sessions import Sessions
 from simulator.station.status import StatusReports
@@ -83,6 +85,7 @@ class ChargingStation:
         self.authorization = Authorization(self)
         self.sessions = Sessions(self)
         self.registration = Registration(self)
+        self.security = Security(self)
         self.line = Line(self)
         self.generator = Generator(self)
         self.dispatcher = Dispatcher(self)
@@ -141,6 +144,7 @@ class ChargingStation:
         """Go away in order and come back after ``resetTime`` (OCPP 1.6 §5.14)."""
         if self._reset_wanted is None and not self.stopping:
             self._reset_wanted = reason
+            self.security.event(Kind.RESET_OR_REBOOT, str(reason))
             self._end_wanted.set()
 
     @property
@@ -165,6 +169,7 @@ class ChargingStation:
     def _power_up(self) -> None:
         self._settled_at = self.clock.now()
         self._away = Alarm(self.clock)
+        self.security.power_up()
         self.registration.power_up()
         self.generator.power_up()
         for transaction in self.sessions.running():  # only a crash leaves any
@@ -247,14 +252,8 @@ class ChargingStation:
         if offset is None:
             self.log.warning("currentTime %r is no instant: the clock stays as it is", current_time)
         elif abs(offset - self._clock_offset) > CLOCK_TOLERANCE:
-            self._clock_offset = offset
-
-    def basic_auth(self) -> tuple[str, str | bytes] | None:
-        """User and password of HTTP Basic authentication, if the template has both."""
-        template = self.info.template
-        if template.supervision_user and template.supervision_password is not None:
-            return template.supervision_user, template.supervision_password
-        return None
+            former, self._clock_offset = self._clock_offset, offset
+            self.security.event(Kind.SETTING_SYSTEM_TIME, f"by {offset - former:+.3f} s")
 
     def follow_availability(self, connector: Connector) -> None:
         """Bring an idle connector's status in line with its administrative state (OCPP 1.6 §5.2)."""
@@ -289,6 +288,7 @@ class ChargingStation:
     def accepted(self) -> None:
         """The central system has accepted the station, or it is back on a line where it had been."""
         self.status.report_changed()
+        self.security.online()
         self.generator.station_accepted()
 
     def connection_lost(self) -> None:

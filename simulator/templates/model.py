@@ -242,6 +242,19 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     message_trigger_support: Annotated[
         dict[str, bool], doc("Which messages TriggerMessage may ask for; those not named may", schema=_SWITCHES)
     ] = msgspec.field(default_factory=dict)
+    security_events: Annotated[
+        bool | None,
+        doc(
+            "Send security events to the central system; if absent, once it has used the security extension or the"
+            " station has a security profile"
+        ),
+    ] = None
+    authorization_key_as_text: Annotated[
+        bool, doc("Use the hexadecimal digits of AuthorizationKey as password, not the bytes that they stand for")
+    ] = False
+    certificate_key_type: Annotated[
+        Literal["EC", "RSA"], doc("Kind of key that the station makes for its certificate: P-256 or RSA 3072")
+    ] = "EC"
     x509_certificates: Annotated[dict[str, Any], doc("Certificates of the station by type", acts=False)] = (
         msgspec.field(default_factory=dict)
     )

@@ -5,6 +5,7 @@ No network here: the protocol, the limits and the exceptions that every transpor
 
 from __future__ import annotations
 
+import enum
 from http import HTTPStatus
 from typing import Protocol, runtime_checkable
 
@@ -72,11 +73,26 @@ class OpenTimeout(OpenFailed):
     """The peer was too slow; ``stage`` tells where."""
 
 
+class TlsFault(enum.Enum):
+    """What a TLS handshake failed for."""
+
+    #: The peer's certificate: its chain, its validity, its name.
+    PEER_CERTIFICATE = "certificate of the central system"
+    #: The peer does not take our certificate, or misses one.
+    OWN_CERTIFICATE = "certificate of the station"
+    #: No TLS version in common.
+    VERSION = "TLS version"
+    #: No cipher suite in common, or one that is too weak.
+    CIPHER = "cipher suite"
+    OTHER = "other"
+
+
 class TlsFailed(OpenFailed):
     """The TLS handshake failed, here or at the peer, or the TLS options cannot be used."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, fault: TlsFault = TlsFault.OTHER) -> None:
         super().__init__("tls", message)
+        self.fault = fault
 
 
 class HandshakeRejected(OpenFailed):
@@ -120,6 +136,8 @@ class Connection(Protocol):
     """
 
     subprotocol: str
+    #: DER of the certificate authority that the peer's chain led to; empty without TLS or without a check.
+    trust_anchor: bytes
 
     def post(self, text: str) -> None:
         """Queue one text message; never waits.

@@ -79,6 +79,7 @@ class Link:
         "request",
         "stream",
         "subprotocol",
+        "trust_anchor",
     )
 
     def __init__(
@@ -92,6 +93,7 @@ class Link:
     ) -> None:
         self.stream = Tap(stream)
         self.subprotocol = ""
+        self.trust_anchor = b""
         #: The opening handshake has come to a result, one way or the other.
         self.opened = trio.Event()
         #: The opening handshake has succeeded.

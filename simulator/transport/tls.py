@@ -15,9 +15,12 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import trio
 
 from simulator.config.ws_options import WebSocketOptions
-from simulator.transport.connection import TlsFailed
+from simulator.transport.connection import TlsFailed, TlsFault
 
 _VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -27,6 +30,9 @@ _VERSIONS = {
 }
 # Stations may each have a certificate of their own; past this many the context unused for longest is dropped.
 _KEPT = 256
+
+# The form of a certificate that the ssl module is asked for where it does not give bytes by itself.
+_DER = 2
 
 _Key = tuple[object, ...]
 
@@ -67,6 +73,8 @@ def client_context(options: WebSocketOptions) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif options.ca:
+        # Who is named is trusted, also a root certificate that its predecessor has signed.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         for entry in options.ca:
             _trust(context, entry)
     else:
@@ -78,6 +86,67 @@ def client_context(options: WebSocketOptions) -> ssl.SSLContext:
     elif options.key:
         raise TlsFailed("wsOptions.key: a key needs its certificate; set wsOptions.cert too")
     return context
+
+
+# Reasons of OpenSSL, as the ssl module spells them, by what is at fault.
+_REASONS = {
+    TlsFault.VERSION: (
+        "UNSUPPORTED_PROTOCOL",
+        "NO_PROTOCOLS_AVAILABLE",
+        "WRONG_SSL_VERSION",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "VERSION_TOO_LOW",
+    ),
+    TlsFault.CIPHER: (
+        "NO_SHARED_CIPHER",
+        "NO_CIPHERS_AVAILABLE",
+        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+        "DH_KEY_TOO_SMALL",
+        "EE_KEY_TOO_SMALL",
+    ),
+    TlsFault.OWN_CERTIFICATE: (
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    ),
+}
+
+
+def fault_of(error: BaseException | None) -> TlsFault:
+    """What a broken TLS connection broke for, from the chain of its causes."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, ssl.CertificateError):
+            return TlsFault.PEER_CERTIFICATE
+        if isinstance(error, ssl.SSLError):
+            reason = (error.reason or "").upper()
+            # An alert that tells no more than "handshake failure" is what servers send without a cipher in common.
+            if reason == "SSLV3_ALERT_HANDSHAKE_FAILURE":
+                return TlsFault.CIPHER
+            return next((fault for fault, reasons in _REASONS.items() if reason in reasons), TlsFault.OTHER)
+        error = error.__cause__ or error.__context__
+    return TlsFault.OTHER
+
+
+def trust_anchor(stream: trio.abc.Stream) -> bytes:
+    """DER of the certificate at the end of the peer's verified chain; empty where there is none."""
+    if not isinstance(stream, trio.SSLStream) or stream.context.verify_mode is ssl.CERT_NONE:
+        return b""
+    # Public from Python 3.13 on; before that the object underneath has it.
+    found: Any = getattr(stream, "_ssl_object", None)
+    if not hasattr(found, "get_verified_chain"):
+        found = getattr(found, "_sslobj", None)
+    chain: Any = getattr(found, "get_verified_chain", tuple)()
+    if not chain:
+        return b""
+    last = chain[-1]
+    return last if isinstance(last, bytes) else bytes(last.public_bytes(_DER))
 
 
 def _key(options: WebSocketOptions) -> _Key:

@@ -30,7 +30,7 @@ from simulator.transport.connection import (
 )
 from simulator.transport.link import Link, Refusal
 from simulator.transport.tap import describe
-from simulator.transport.tls import TlsContexts
+from simulator.transport.tls import TlsContexts, fault_of, trust_anchor
 
 USER_AGENT = f"ocpp-fleet-simulator/{__version__}"
 
@@ -130,6 +130,8 @@ class Dialer:
         try:
             async with trio.open_nursery() as nursery:
                 link = Link(stream, nursery, request=request, limits=self._limits, max_payload=options.max_payload)
+                if target.secure:
+                    link.trust_anchor = trust_anchor(stream)
                 try:
                     await _upgrade(link, target, subprotocols, deadline, open_timeout)
                     yield link
@@ -198,7 +200,7 @@ async def _secure(
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)
         if isinstance(error, trio.BrokenResourceError | ssl.CertificateError | ValueError):
-            raise TlsFailed(f"{target.shown}: TLS handshake failed: {describe(error)}") from error
+            raise TlsFailed(f"{target.shown}: TLS handshake failed: {describe(error)}", fault_of(error)) from error
         raise
     return secured
 
@@ -280,7 +282,10 @@ async def _upgrade(
             f"{target.shown}: the central system chose the subprotocol {chosen}, which was not offered"
         )
     if link.stream.tls_fault:
-        raise TlsFailed(f"{target.shown}: the central system refused the TLS connection: {link.stream.fault}")
+        raise TlsFailed(
+            f"{target.shown}: the central system refused the TLS connection: {link.stream.fault}",
+            fault_of(link.stream.broken_by),
+        )
     fault = f"not a WebSocket handshake: {link.breach}" if link.breach else link.stream.fault
     raise OpenFailed("upgrade", f"{target.shown}: {fault}")
 

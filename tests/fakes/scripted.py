@@ -14,6 +14,7 @@ Waiting is by events, never by polling; every wait has a deadline on trio's cloc
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -29,9 +30,10 @@ from simulator.csms.central import SERVER_OPTIONS, Direction
 from simulator.ocpp.errors import CallRefused
 from simulator.ocpp.frames import Call, Frame, encode_error, encode_result, parse_frame
 from simulator.transport.connection import ConnectionClosed
-from simulator.transport.server import ServerConnection, serve_stream
+from simulator.transport.server import Authorize, ServerConnection, serve_stream
 from tests.fakes.memory_net import Line, MemoryNetwork
 from tests.fakes.script import Close, Cut, Default, Delay, Handler, Raw, Reply, Rule, Script, Withhold
+from tests.fakes.tls_lines import Peeked, Upgrade, upgrade_of
 
 _SHOWN_ON_FAILURE = 15
 
@@ -88,6 +90,13 @@ class ScriptedCentralSystem(CentralSystem):
         self.calls: list[CallRecord] = []
         #: Every connection that ended: the station and the close code (1006: without a close frame).
         self.closings: list[tuple[str, int]] = []
+        #: Every connection that was opened, with what the station showed.
+        self.upgrades: list[Upgrade] = []
+        #: In memory: TLS for lines that begin with it. ``plain``: whether others are served.
+        self.tls: ssl.SSLContext | None = None
+        self.plain = True
+        #: In memory: looks at each upgrade request, as for a real socket.
+        self.authorize: Authorize | None = None
         self.network = MemoryNetwork(self._accept)
 
     # -- where stations connect ------------------------------------------------------------------------------------
@@ -112,7 +121,26 @@ class ScriptedCentralSystem(CentralSystem):
         self._nursery.start_soon(self._serve_line, line)
 
     async def _serve_line(self, line: Line) -> None:
-        await serve_stream(line.server, partial(self._handle_line, line), options=SERVER_OPTIONS)
+        stream, context = line.server, self.tls
+        if context is not None or not self.plain:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                peeked = stream = await Peeked.at(stream)
+                context = context if peeked.begins_tls else None
+            if context is None and not self.plain:
+                await stream.aclose()
+                return
+        await serve_stream(
+            stream,
+            partial(self._handle_line, line),
+            options=SERVER_OPTIONS,
+            ssl_context=context,
+            authorize=self.authorize,
+        )
+
+    async def handle(self, connection: ServerConnection) -> None:
+        """Serve a connection until it ends."""
+        self.upgrades.append(upgrade_of(station_id_of(connection.path), connection))
+        await super().handle(connection)
 
     async def _handle_line(self, line: Line, connection: ServerConnection) -> None:
         station_id = station_id_of(connection.path)

@@ -101,7 +101,7 @@ def test_commands_are_those_that_a_station_carries_out() -> None:
     table = ocpp_commands()
     assert "| Core | `Reset` | yes | – |" in table
     assert "| Core | `StartTransaction` | – | yes |" in table
-    assert "| Security | `SignCertificate` | – | not yet |" in table
+    assert "| Security | `SignCertificate` | – | yes |" in table
 
 
 def test_ocpp_keys_have_their_access_and_value() -> None:

@@ -40,6 +40,7 @@ from simulator.ocpp.v16.messages import (
     UnlockConnectorRequest,
     UnlockConnectorResponse,
 )
+from simulator.station.keys import is_secret
 from simulator.station.v16.dispatch import Answer, Handler
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class CoreProfile:
         """OCPP 1.6 §5.8: all visible keys, or those named; unknown and hidden names come back as unknownKey."""
         keys = self._station.keys
         if not request.key:
-            shown = [key for key in keys.all() if key.visible]
+            # Write-only keys are known by name, and stay out of the list of all (security white paper, A00.FR.205).
+            shown = [key for key in keys.all() if key.visible and not is_secret(key.name)]
             return Answer(GetConfigurationResponse(configuration_key=tuple(map(_key_value, shown))))
         most = keys.number("GetConfigurationMaxKeys", 50)
         if len(request.key) > most:
@@ -96,7 +98,7 @@ class CoreProfile:
         station = self._station
         station.settle_energy()  # what has flowed flowed under the old value
         status = station.keys.change(request.key, request.value)
-        shown = "(hidden)" if _secret(request.key) else repr(request.value)
+        shown = "(hidden)" if is_secret(request.key) else repr(request.value)
         station.log.info("ChangeConfiguration %s = %s: %s", request.key, shown, status)
         if status in {ConfigurationStatus.ACCEPTED, ConfigurationStatus.REBOOT_REQUIRED}:
             station.changed()
@@ -225,9 +227,4 @@ class CoreProfile:
 
 
 def _key_value(key: Key) -> KeyValue:
-    return KeyValue(key=key.name, readonly=key.read_only, value=None if _secret(key.name) else key.value)
-
-
-def _secret(name: str) -> bool:
-    """Keys whose value never leaves the station (OCPP 1.6 security extension §4.1)."""
-    return name.lower() == "authorizationkey"
+    return KeyValue(key=key.name, readonly=key.read_only, value=None if is_secret(key.name) else key.value)

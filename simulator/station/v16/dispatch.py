@@ -25,6 +25,7 @@ from simulator.ocpp.v16.messages import (
     read_request,
     to_payload,
 )
+from simulator.station.security_events import Kind
 
 if TYPE_CHECKING:
     from simulator.station.station import ChargingStation
@@ -48,11 +49,13 @@ class Dispatcher:
     def __init__(self, station: ChargingStation) -> None:
         from simulator.station.v16.core import CoreProfile
         from simulator.station.v16.remote_trigger import RemoteTriggerProfile
+        from simulator.station.v16.security import SecurityProfile
         from simulator.station.v16.unsupported import answer_unsupported
 
         self._station = station
         self._handlers: dict[str, Handler] = {}
-        for profile in (CoreProfile(station), RemoteTriggerProfile(station)):
+        triggers = RemoteTriggerProfile(station)
+        for profile in (CoreProfile(station), triggers, SecurityProfile(station, triggers)):
             self._handlers.update(profile.handlers())
         self._unsupported = answer_unsupported
 
@@ -83,6 +86,7 @@ class Dispatcher:
         station = self._station
         station.publish(OddFrameReceived, "malformed", frame.reason)
         station.log.warning("a malformed message: %s", frame.reason)
+        station.security.event(Kind.INVALID_MESSAGES, frame.reason)
         if (
             frame.answerable
             and frame.message_id is not None
@@ -114,6 +118,7 @@ class Dispatcher:
                 action, payload, strict=template.ocpp_strict_compliance
             )
             if violation is not None:
+                self._station.security.event(Kind.INVALID_MESSAGES, f"{action}: {violation.description}")
                 raise CallRefused(violation.code, violation.description, violation.details)
         try:
             return read_request(action, payload)

@@ -13,7 +13,7 @@ from simulator.ocpp.v16.messages import (
     TriggerMessageResponse,
 )
 from simulator.station.metering import meter_value
-from simulator.station.v16.dispatch import Answer, Handler
+from simulator.station.v16.dispatch import Answer, Effect, Handler
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector
@@ -34,22 +34,27 @@ class RemoteTriggerProfile:
 
     def trigger_message(self, request: TriggerMessageRequest) -> Answer:
         """Answer first, then send what was asked for; a connector that does not exist is refused where it matters."""
+        status, effect = self.trigger(request)
+        return Answer(TriggerMessageResponse(status=status), effect)
+
+    def trigger(self, request: TriggerMessageRequest) -> tuple[TriggerMessageStatus, Effect | None]:
+        """What to answer, and what to do then."""
         asked, station = request.requested_message, self._station
         switches = station.info.template.message_trigger_support
         if (
             asked in {Trigger.DIAGNOSTICS_STATUS_NOTIFICATION, Trigger.FIRMWARE_STATUS_NOTIFICATION}
             or switches.get(str(asked), True) is False
         ):
-            return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
+            return TriggerMessageStatus.NOT_IMPLEMENTED, None
         if station.registration.status is None and asked != Trigger.BOOT_NOTIFICATION:
-            return _answer(TriggerMessageStatus.REJECTED)  # until the boot is answered nothing else may be sent
+            return TriggerMessageStatus.REJECTED, None  # until the boot is answered nothing else may be sent
         if asked == Trigger.METER_VALUES and request.connector_id == 0:
-            return _answer(TriggerMessageStatus.REJECTED)  # the station has no meter of its own
+            return TriggerMessageStatus.REJECTED, None  # the station has no meter of its own
         of_connectors = asked in {Trigger.STATUS_NOTIFICATION, Trigger.METER_VALUES}
         if of_connectors and request.connector_id is not None and request.connector_id not in station.connectors:
-            return _answer(TriggerMessageStatus.REJECTED)
+            return TriggerMessageStatus.REJECTED, None
         if asked == Trigger.BOOT_NOTIFICATION and station.registration.accepted:
-            return _answer(TriggerMessageStatus.REJECTED)
+            return TriggerMessageStatus.REJECTED, None
 
         async def send() -> None:
             if asked == Trigger.BOOT_NOTIFICATION:
@@ -63,7 +68,7 @@ class RemoteTriggerProfile:
                     elif connector.id > 0:
                         self._send_meter_values(connector)
 
-        return Answer(TriggerMessageResponse(status=TriggerMessageStatus.ACCEPTED), send)
+        return TriggerMessageStatus.ACCEPTED, send
 
     def _connectors(self, connector_id: int | None) -> list[Connector]:
         connectors = self._station.connectors
@@ -82,7 +87,3 @@ class RemoteTriggerProfile:
             ),
             triggered=True,
         )
-
-
-def _answer(status: TriggerMessageStatus) -> Answer:
-    return Answer(TriggerMessageResponse(status=status))
