@@ -174,12 +174,15 @@ class Central(ScriptedCentralSystem):
 
 
 @asynccontextmanager
-async def central_system(**options: Any) -> AsyncIterator[tuple[Central, str]]:
-    """A central system that listens, and its URL. What the block raises comes out as it is."""
+async def central_system(*, port: int = 0, **options: Any) -> AsyncIterator[tuple[Central, str]]:
+    """A central system that listens, by default on a free port, and its URL.
+
+    What the block raises comes out as it is.
+    """
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         central = Central(nursery, **options)
-        url: str = await nursery.start(partial(central.serve, "127.0.0.1", 0))
+        url: str = await nursery.start(partial(central.serve, "127.0.0.1", port))
         try:
             yield central, url
         except Exception as error:

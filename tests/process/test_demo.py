@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -96,13 +95,6 @@ async def test_a_demo_charges_and_tells_the_numbers(tmp_path: Path) -> None:
     assert "registered: Accepted" in log
 
 
-async def test_logs_go_to_standard_error_when_they_are_asked_for() -> None:
-    run = await finished("demo", "--stations", "1", "--duration", "0.5", "--json", "--log-level", "info")
-    assert run.process.returncode == 0, run.err
-    assert read_summary(run.out).stations.accepted == 1
-    assert "registered: Accepted" in run.err
-
-
 async def test_the_console_script_and_the_module_are_one_program() -> None:
     script = Path(sys.executable).with_name("simulator")
     by_script, by_module = await finished("--version", command=[str(script)]), await finished("--version")
@@ -115,12 +107,3 @@ async def test_help_does_not_wait_for_what_it_does_not_need() -> None:
     imported = {line.rpartition("|")[2].strip() for line in run.err.splitlines()}
     assert "click" in imported
     assert imported.isdisjoint({"trio", "jsonschema", "jsonschema_rs", "rich", "msgspec", "structlog", "cryptography"})
-
-
-async def test_json_is_all_that_a_reader_of_standard_output_gets() -> None:
-    run = await finished("demo", "--stations", "2", "--duration", "0.5", "--json")
-    assert isinstance(json.loads(run.out), dict)
-    text = await finished("demo", "--stations", "2", "--duration", "0.5")
-    first, last = text.out.splitlines()
-    assert first.startswith("central system: ws://127.0.0.1:")
-    assert last.startswith("2 of 2 stations accepted, ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from pathlib import Path
@@ -93,17 +94,12 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     assert json.loads(run.out)["transactions"]["stopped"] == 0
 
 
-async def test_the_central_system_alone_prints_its_url_and_ends_on_a_signal(tmp_path: Path) -> None:
+async def test_the_central_system_alone_prints_its_url_and_ends_on_a_signal() -> None:
     async with program("csms", "--port", "0") as csms:
         await csms.until(lambda: "\n" in csms.out, "the URL")
-        url = csms.out.strip()
-        assert url.startswith("ws://127.0.0.1:")
-        config = write_fleet(tmp_path, stations=1)
-        run = await finished("run", config, "--csms", url, "--duration", "1", "--json", "--data-dir", tmp_path / "data")
-        assert json.loads(run.out)["stations"]["accepted"] == 1, run.err
         csms.signal(signal.SIGTERM)
         assert await csms.ended(within=ORDERED_END) == 0
-    assert csms.out == f"{url}\n"
+    assert re.fullmatch(r"ws://127\.0\.0\.1:\d+/\n", csms.out)
     assert csms.err == ""
 
 
@@ -140,16 +136,6 @@ async def test_a_rejected_fleet_says_so(tmp_path: Path) -> None:
     config = write_fleet(tmp_path, stations=1)
     async with central_system() as (central, url):
         central.on("BootNotification", {"status": "Rejected", "currentTime": "2026-11-22T10:00:00Z", "interval": 60})
-        run = await finished("run", config, "--csms", url, "--duration", "1.5", "--data-dir", tmp_path / "data")
+        run = await finished("run", config, "--csms", url, "--duration", "1", "--data-dir", tmp_path / "data")
     assert run.process.returncode == 1
     assert "CS-00001: BootNotification was answered with Rejected" in run.err
-
-
-async def test_ending_a_run_that_reached_nobody_is_no_failure(tmp_path: Path) -> None:
-    config = write_fleet(tmp_path, stations=1)
-    arguments = ("run", config, "--data-dir", tmp_path / "data", "--log-level", "info")
-    async with program(*arguments) as run:
-        await run.until(lambda: "cannot connect" in run.err, "an attempt to connect")
-        run.signal(signal.SIGINT)
-        assert await run.ended(within=ORDERED_END) == 0
-    assert run.out.startswith("0 of 1 station accepted, ")

@@ -25,15 +25,12 @@ FILES: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...], tuple[str, ...]]] 
     "a folder": ({"c.json": None}, RUN, ("c.json", "folder")),
     "no JSON": ({"c.json": '{"stationTemplateUrls": [}'}, RUN, ("c.json", "line 1, column 26")),
     "no text": ({"c.json": b"\xff\xfe{}"}, RUN, ("c.json", "UTF-8")),
-    "empty": ({"c.json": ""}, RUN, ("c.json", "empty")),
-    "no object": ({"c.json": []}, RUN, ("c.json", "braces")),
     "a bad value": (
         {"c.json": {**GOOD, "worker": {"startDelay": "soon"}}},
         RUN,
         ("c.json", "worker.startDelay", '"soon"', "500"),
     ),
     "a bad URL": ({"c.json": {**GOOD, "supervisionUrls": "http://h/"}}, RUN, ("c.json", "supervisionUrls", "ws://h/")),
-    "no stations": ({"c.json": {**GOOD, "stationTemplateUrls": []}}, RUN, ("c.json", "stationTemplateUrls")),
     "no template": (
         {"c.json": {**GOOD, "stationTemplateUrls": [{"file": "kebab", "numberOfStations": 1}]}},
         RUN,
@@ -78,7 +75,6 @@ FILES: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...], tuple[str, ...]]] 
     "a data directory below a file": ({"c.json": GOOD, "f": ""}, (*RUN[:-1], "f/data"), ("f/data: ", "--data-dir")),
     "--csms": ({"c.json": GOOD}, (*RUN, "--csms", "localhost:8010"), ("--csms", "ws://")),
     "--set without a value": ({"c.json": GOOD}, (*RUN, "--set", "worker"), ("--set", "path=value")),
-    "--set beyond a list": ({"c.json": GOOD}, (*RUN, "--set", "stationTemplateUrls[4].file=x"), ("--set", "[4]")),
     "--set a bad value": (
         {"c.json": GOOD},
         (*RUN, "--set", "stationTemplateUrls[0].numberOfStations=-1"),
@@ -159,25 +155,17 @@ async def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> Non
     ]
 
 
-async def test_an_unknown_key_is_a_warning_and_the_run_goes_on(tmp_path: Path) -> None:
-    async with central_system() as (_, url):
-        write_files(tmp_path, {"c.json": {**GOOD, "supervisionUrls": url, "logLevl": "info"}})
-        run = await finished("run", "c.json", "--duration", "1", "--data-dir", "data", cwd=tmp_path)
-    assert run.process.returncode == 0
-    assert run.err == 'warning: c.json: logLevl: unknown key, ignored; did you mean "logLevel"?\n'
-    assert run.out.startswith("2 of 2 stations accepted, ")
-
-
-async def test_a_log_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path) -> None:
+async def test_what_does_not_stop_the_run_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("")
+    config = {**GOOD, "logLevl": "info", "logFile": str(tmp_path / "blocked" / "x.log")}
     async with central_system() as (_, url):
-        write_files(
-            tmp_path, {"c.json": {**GOOD, "supervisionUrls": url, "logFile": str(tmp_path / "blocked" / "x.log")}}
-        )
+        write_files(tmp_path, {"c.json": {**config, "supervisionUrls": url}})
         run = await finished("run", "c.json", "--duration", "1", "--data-dir", "data", cwd=tmp_path)
     assert run.process.returncode == 0
-    assert run.err.startswith("warning: cannot write the log file ")
-    assert run.err.count("\n") == 1
+    key, log = run.err.splitlines()
+    assert key == 'warning: c.json: logLevl: unknown key, ignored; did you mean "logLevel"?'
+    assert log.startswith(f"warning: cannot write the log file {tmp_path}")
+    assert run.out.startswith("2 of 2 stations accepted, ")
 
 
 async def test_one_data_directory_has_one_simulator(tmp_path: Path) -> None:
@@ -192,15 +180,8 @@ async def test_one_data_directory_has_one_simulator(tmp_path: Path) -> None:
         assert first.process.returncode is None
         first.process.kill()
         await first.ended()
-    third = await finished("demo", "--stations", "1", "--duration", "0.5", "--data-dir", data)
+    third = await finished("demo", "--stations", "1", "--duration", "0.1", "--data-dir", data)
     assert third.process.returncode == 0, "the lock of a dead process holds nobody up"
-
-
-async def test_the_data_directory_of_the_environment(tmp_path: Path) -> None:
-    write_fleet(tmp_path / "fleet", stations=1)
-    environ = {"SIMULATOR_DATA_DIR": str(tmp_path / "there")}
-    await finished("run", "--duration", "0.2", cwd=tmp_path / "fleet", environ=environ)
-    assert (tmp_path / "there" / "logs").is_dir()
 
 
 async def test_an_environment_that_the_demo_cannot_use() -> None:
@@ -221,10 +202,10 @@ async def test_a_port_in_use(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 async def test_a_fleet_that_needs_more_files_than_allowed_is_warned(tmp_path: Path) -> None:
-    config = write_fleet(tmp_path, stations=300)
-    limited = ["sh", "-c", 'ulimit -n 100; exec "$@"', "sh", sys.executable, "-m", "simulator"]
+    config = write_fleet(tmp_path, stations=60)
+    limited = ["sh", "-c", 'ulimit -n 50; exec "$@"', "sh", sys.executable, "-m", "simulator"]
     run = await finished("run", config, "--duration", "0.2", "--data-dir", tmp_path / "data", command=limited)
-    assert run.err.startswith("warning: this process may open 100 files and needs about ")
+    assert run.err.startswith("warning: this process may open 50 files and needs about ")
     assert "ulimit -n" in run.err
     assert "Traceback" not in run.err
 
@@ -234,8 +215,9 @@ async def test_a_configuration_in_another_folder_finds_its_files(tmp_path: Path)
     async with central_system() as (central, url):
         run = await finished(
             *("run", os.path.join("site", "fleet", "config.json"), "--csms", f"{url}ocpp", "--stations", "2"),
-            *("--set", "logFormat=json", "--duration", "1", "--data-dir", "data"),
+            *("--set", "logFormat=json", "--duration", "1"),
             cwd=tmp_path,
+            environ={"SIMULATOR_DATA_DIR": "data"},
         )
         assert sorted(central.stations) == ["CS-00001", "CS-00002"]
     assert run.process.returncode == 0, run.err
@@ -248,10 +230,10 @@ async def test_a_configuration_in_another_folder_finds_its_files(tmp_path: Path)
 async def test_a_seed_makes_the_same_stations_again(tmp_path: Path) -> None:
     config = write_fleet(tmp_path, stations=2, chargePointSerialNumberPrefix="SN-", randomConnectors=True)
     boots = []
-    for seed in ("5", "5", "6"):
+    for _ in range(2):
         async with central_system() as (central, url):
-            arguments = ("--csms", url, "--seed", seed, "--duration", "0.5", "--data-dir", tmp_path / "data")
+            arguments = ("--csms", url, "--seed", "5", "--duration", "0.5", "--data-dir", tmp_path / "data")
             await finished("run", config, *arguments)
             boots.append([dict(station.boot) for _, station in sorted(central.stations.items())])
-    assert boots[0] == boots[1] != boots[2]
+    assert boots[0] == boots[1]
     assert len({boot["chargePointSerialNumber"] for boot in boots[0]}) == 2
