@@ -36,6 +36,8 @@ class Sessions:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
+        #: The transaction of each connector that ended last.
+        self._last: dict[int, Transaction] = {}
         station.keys.watch("MeterValueSampleInterval", lambda _: self._interval_changed())
 
     # -- the vehicle -------------------------------------------------------------------------------------------------
@@ -168,6 +170,7 @@ class Sessions:
             answered,
         )
         connector.transaction = None
+        self._last[connector.id] = transaction
         station.log.info(
             "transaction %s ends on connector %s: %s, %s Wh",
             transaction.wire_id,
@@ -178,18 +181,19 @@ class Sessions:
         connector.move(Status.FINISHING)
         transaction.told_end()
         transaction.sampling.ring()
-        self._vehicle_leaves_in_time(connector)
+        self._vehicle_leaves_in_time(transaction)
 
-    def _vehicle_leaves_in_time(self, connector: Connector) -> None:
-        delay = self._station.info.template.post_transaction_delay
+    def _vehicle_leaves_in_time(self, transaction: Transaction) -> None:
+        delay, connector = self._station.info.template.post_transaction_delay, transaction.connector
         if delay > 0 and not self._station.stopping:
-            self._station.spawn(self._leave_later, connector, delay)
+            self._station.spawn(self._leave_later, transaction, delay)
         else:
             self.vehicle_leaves(connector)
 
-    async def _leave_later(self, connector: Connector, delay: float) -> None:
+    async def _leave_later(self, transaction: Transaction, delay: float) -> None:
         await self._station.clock.sleep(delay)
-        if connector.status is Status.FINISHING:
+        connector = transaction.connector
+        if connector.status is Status.FINISHING and self._last[connector.id] is transaction:
             self.vehicle_leaves(connector)
 
     def _stop_answered(self, transaction: Transaction, result: Result) -> None:

@@ -206,7 +206,7 @@ class ChargingStation:
 
     def spawn(self, run: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Run a task of the station; what it raises crashes the station. Without power nothing runs."""
-        if self._nursery is not None:
+        if self._nursery is not None and not self._nursery.cancel_scope.cancel_called:
             self._nursery.start_soon(run, *args)
 
     @property

@@ -64,6 +64,14 @@ async def test_a_station_lingers_in_finishing_for_the_post_transaction_delay() -
         assert (await world.charge(1)).is_open
         await world.sleep(60)
         assert world.statuses(1)[-3:] == ["Finishing", "Preparing", "Charging"]
+        # And its delay is its own.
+        await world.stop_charging(world.transactions()[-1])
+        await world.sleep(10)
+        await world.stop_charging(await world.charge(1))
+        await world.sleep(15)
+        assert world.statuses(1)[-1] == "Finishing"
+        await world.sleep(6)
+        assert world.statuses(1)[-1] == "Available"
 
 
 async def test_basic_authentication_and_the_path_of_the_station() -> None:

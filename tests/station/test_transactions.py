@@ -215,7 +215,7 @@ async def test_the_central_system_is_gone_for_half_a_minute_and_no_transaction_g
         "requireAuthorize": False,
     }
     async with station_world(
-        template={"AutomaticTransactionGenerator": generator}, keys={"MeterValueSampleInterval": 3}, stations=3
+        template={"AutomaticTransactionGenerator": generator}, keys={"MeterValueSampleInterval": 10}, stations=3
     ) as world:
         for _ in range(4):
             await world.sleep(60)
