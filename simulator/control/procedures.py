@@ -31,6 +31,9 @@ from ui_protocol.responses import (
 
 #: Stations that are made or started before others get their turn.
 BATCH = 25
+#: Wall seconds between two looks at a connection that is being closed.
+_LOOK_EVERY = 0.02
+_OPEN, _CLOSED = 1, 3
 #: Turns that a station gets to power up after it was asked to.
 _TURNS_TO_START = 20
 
@@ -247,7 +250,7 @@ async def open_connection(asked: Asked) -> Response:
 
     async def connect(station: ChargingStation) -> None:
         verbs.must_run(station)
-        if station.line.state == 1:
+        if station.line.state == _OPEN:
             return
         station.line.open()
         fate = await watch.next(station.info.hash_id)
@@ -263,14 +266,13 @@ async def open_connection(asked: Asked) -> Response:
 
 async def close_connection(asked: Asked) -> Response:
     """Disconnect and stay so; returns once the connections are closed."""
-    watch = asked.control.connections
 
     async def disconnect(station: ChargingStation) -> None:
         verbs.must_run(station)
-        is_open = station.line.state in {1, 2}
         station.line.close(hold=True)
-        while is_open and not isinstance(await watch.next(station.info.hash_id), (Disconnected, StationStopped)):
-            pass
+        # Nobody is told of the end of the closing handshake, nor of that of an attempt to connect: look.
+        while station.started and station.line.state != _CLOSED:  # noqa: ASYNC110
+            await trio.sleep(_LOOK_EVERY)
 
     return await asked.of_stations(disconnect)
 

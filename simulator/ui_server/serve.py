@@ -17,7 +17,8 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Request, StreamClosed
+from hypercorn.protocol.events import Body, Data, Request, StreamClosed
+from hypercorn.protocol.events import Event as ProtocolEvent
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
@@ -261,8 +262,18 @@ class Connection:
 # -- protocol ----------------------------------------------------------------------------------------------------------
 
 
+class ImpatientClient(Exception):
+    """A client sent frames before it was let in (RFC 6455 §4.1 forbids it)."""
+
+
 class WebSocketStream(WSStream):
-    """A WebSocket that is closed once a message was too large; hypercorn's leaves it open, deaf."""
+    """A WebSocket that ends where hypercorn's stays open, deaf: after too large a message, and before it was let in."""
+
+    async def handle(self, event: ProtocolEvent) -> None:
+        """Take what came from the client."""
+        if isinstance(event, Body | Data) and not self.handshake.accepted and not self.closed:
+            raise ImpatientClient("frames before the end of the opening handshake")
+        await super().handle(event)
 
     async def _handle_events(self) -> None:
         await super()._handle_events()

@@ -80,6 +80,13 @@ class House:
             await self.central.wait_for(
                 station.info.station_id, "StatusNotification", len(station.connectors), timeout=PATIENCE
             )
+        await self.online()
+
+    async def online(self) -> None:
+        """Wait until every station is connected and accepted, and has nothing left to say."""
+        await self.central.until(
+            lambda: all(station.online for station in self.stations), "every station online", timeout=PATIENCE
+        )
         with trio.fail_after(PATIENCE):
             for station in self.stations:
                 await station.lane.delivered()

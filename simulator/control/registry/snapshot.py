@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from simulator.config.urls import show_url
-from simulator.control.registry.static import StaticParts
+from simulator.control.registry.static import StaticParts, own_members
 from simulator.station.connection import connection_url
 from simulator.station.connector import Connector
 from simulator.station.generator import GeneratorStatus
@@ -77,13 +77,16 @@ class Snapshots:
         )
 
     def _info(self, station: ChargingStation, fields: Fields) -> dict[str, Any]:
-        # The encoder takes what is encoded already in the place of the dict that the type promises.
-        raw = self._static.station_info(station.info)
+        info = station.info
         if fields.whole_info:
-            return cast("dict[str, Any]", raw)
-        everything: dict[str, Any] = msgspec.json.decode(raw) if fields.of_info else {}
-        picked = {name: everything[name] for name in fields.of_info if name in everything}
-        return {"hashId": station.info.hash_id, **picked}
+            # The encoder takes what is encoded already in the place of the dict that the type promises.
+            return cast("dict[str, Any]", self._static.station_info(info))
+        if not fields.of_info:
+            return {"hashId": info.hash_id}
+        known = own_members(info)
+        if not fields.of_info <= known.keys():
+            known = msgspec.json.decode(self._static.station_info(info))
+        return {"hashId": info.hash_id, **{name: known[name] for name in fields.of_info if name in known}}
 
     def _connectors(self, station: ChargingStation) -> list[ConnectorEntry]:
         return [self._connector(connector) for connector in station.connectors.values()]

@@ -49,7 +49,7 @@ class StaticParts:
         if found is None:
             found = (info.template, _encode(_shown(info))[:-1])
             self._templates[id(info.template)] = found
-        own = _encode(_own(info))
+        own = _encode(own_members(info))
         return msgspec.Raw(found[1] + (b"," if len(found[1]) > 1 else b"") + own[1:])
 
     def meter_values(self, connector: ConnectorTemplate) -> msgspec.Raw:
@@ -105,7 +105,8 @@ OWN = (
 )
 
 
-def _own(info: StationInfo) -> dict[str, Any]:
+def own_members(info: StationInfo) -> dict[str, Any]:
+    """The members of ``stationInfo`` that every station has of its own."""
     serials = {
         "chargePointSerialNumber": info.charge_point_serial_number,
         "chargeBoxSerialNumber": info.charge_box_serial_number,
