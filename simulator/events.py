@@ -67,6 +67,10 @@ class Registered(Event, frozen=True, gc=False):
     interval: int
 
 
+class StationChanged(Event, frozen=True, gc=False):
+    """Something about the station has changed that has no event of its own: keys, availability, the generator."""
+
+
 # -- connectors and transactions ---------------------------------------------------------------------------------------
 
 

@@ -21,10 +21,10 @@ from typing import Any, TypeAlias
 import jsonschema_rs
 import msgspec
 
-from simulator.timestamps import parse_timestamp
 from simulator.ocpp.errors import CallRefused, ErrorCode
 from simulator.ocpp.frames import MAX_DESCRIPTION
 from simulator.ocpp.v16.messages import REQUESTS
+from simulator.timestamps import parse_timestamp
 
 Kind = jsonschema_rs.ValidationErrorKind
 

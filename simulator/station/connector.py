@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+import trio
+
+from simulator.energy.charging_profiles import ChargingProfile
 from simulator.energy.meter import ConnectorMeter
 from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus
 from simulator.templates.model import ConnectorTemplate
@@ -86,6 +90,27 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 STATION_STATUSES = frozenset({Status.AVAILABLE, Status.UNAVAILABLE, Status.FAULTED})
 
 
+class Start(msgspec.Struct, frozen=True):
+    """How an authorised start came about, besides its tag."""
+
+    remote: bool = False
+    #: The reservation that it uses.
+    reservation_id: int | None = None
+    #: The TxProfile that the remote start brought.
+    profile: ChargingProfile | None = None
+
+
+class Waiting:
+    """What waits at a connector: a plugged vehicle for a tag, or (``id_tag``) an authorised tag for a vehicle."""
+
+    __slots__ = ("id_tag", "scope", "start")
+
+    def __init__(self, id_tag: str | None, start: Start | None = None) -> None:
+        self.id_tag = id_tag
+        self.start = start or Start()
+        self.scope = trio.CancelScope()
+
+
 class Connector:
     """One connector of a station; 0 is the station itself.
 
@@ -94,16 +119,20 @@ class Connector:
 
     __slots__ = (
         "_changed",
+        "before_fault",
         "error_code",
         "id",
         "info",
+        "locked",
         "meter",
         "operative",
+        "plugged",
         "promised",
         "reported",
         "status",
         "template",
         "transaction",
+        "waiting",
     )
 
     def __init__(
@@ -124,6 +153,13 @@ class Connector:
         #: A word for people beside the status (at most 50 characters); goes with the next StatusNotification.
         self.info: str | None = None
         self.transaction: Transaction | None = None
+        #: Whether the cable's lock is shut; it shuts for a transaction and opens after it.
+        self.locked = False
+        #: A vehicle's cable is in it.
+        self.plugged = False
+        self.waiting: Waiting | None = None
+        #: The status before a fault.
+        self.before_fault: Status | None = None
         #: A start has been promised (remote start, generator) and is on its way.
         self.promised = False
         #: Status and error code that the central system last took note of; None: nothing in this boot.
@@ -166,11 +202,11 @@ class Connector:
 
     @property
     def ready(self) -> bool:
-        """Whether a transaction can begin here now, the station's own state left aside."""
+        """Whether a transaction can begin here now, the station's own state and reservations left aside."""
         return (
             self.operative
             and self.transaction is None
-            and self.status in {Status.AVAILABLE, Status.PREPARING, Status.FINISHING}
+            and self.status in {Status.AVAILABLE, Status.PREPARING, Status.FINISHING, Status.RESERVED}
         )
 
     @property

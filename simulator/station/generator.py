@@ -8,7 +8,7 @@ import msgspec
 import trio
 
 from simulator.clock import Alarm
-from simulator.ocpp.v16.enums import Reason
+from simulator.ocpp.v16.enums import ChargePointStatus, Reason
 from simulator.station.authorization import DEFAULT_ID_TAG
 from simulator.templates.model import GeneratorTemplate
 
@@ -205,8 +205,10 @@ class Generator:
 
     async def _round(self, connector: Connector, status: GeneratorStatus, loop: _Loop) -> None:
         station, settings = self._station, self.settings
-        if not station.in_service or not connector.usable:
-            return  # inoperative, faulted, or somebody else charges here: look again after the next pause
+        if not station.in_service or not connector.usable or connector.status is ChargePointStatus.RESERVED:
+            return  # inoperative, faulted, reserved, or somebody else charges here: look again after the next pause
+        if not (connector.plugged or station.presence.automatic):
+            return  # vehicles come by verbs only, and none has
         if station.rng.random() >= settings.probability_of_start:
             status.skipped_consecutive_transactions += 1
             status.skipped_transactions += 1
@@ -219,7 +221,8 @@ class Generator:
             connector.promised = False
         transaction = connector.transaction
         if not started or transaction is None:
-            station.sessions.vehicle_leaves(connector)
+            if station.presence.automatic:
+                station.presence.leave(connector)
             return
         duration = self._between(settings.min_duration, settings.max_duration)
         transaction.watch(loop.alarm.ring)
@@ -244,7 +247,7 @@ class Generator:
     async def _start(self, connector: Connector, status: GeneratorStatus) -> bool:
         station, settings = self._station, self.settings
         id_tag = self._next_tag(connector.id)
-        station.sessions.vehicle_arrives(connector)
+        station.presence.arrive(connector)
         if settings.require_authorize and station.info.id_tags:
             status.authorize_requests += 1
             decision = await station.authorization.authorize(id_tag)

@@ -14,7 +14,7 @@ from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, FEATURE_PROFILES
 from simulator.templates.info import StationInfo
 
 #: The profiles whose messages this program answers, as ``SupportedFeatureProfiles`` names them.
-IMPLEMENTED_PROFILES = ("Core", "RemoteTrigger")
+IMPLEMENTED_PROFILES = ("Core", "LocalAuthListManagement", "Reservation", "SmartCharging", "RemoteTrigger")
 
 
 class Kind(enum.Enum):
@@ -54,7 +54,15 @@ STANDARD_KEYS: dict[str, StandardKey] = {
     "ConnectorPhaseRotation": StandardKey(Kind.ROTATIONS, False, None, "phase rotation per connector"),
     "AuthorizeRemoteTxRequests": StandardKey(BOOL, False, "true", "authorise remote starts like local ones"),
     "LocalAuthListEnabled": StandardKey(BOOL, False, "false", "use the local authorisation list"),
+    "LocalAuthListMaxLength": StandardKey(INT, True, "500", "entries of the local authorisation list"),
+    "SendLocalListMaxLength": StandardKey(INT, True, "100", "entries of one SendLocalList"),
+    "ReserveConnectorZeroSupported": StandardKey(BOOL, True, "true", "reservations for any connector"),
     "ConnectionTimeOut": StandardKey(INT, False, "30", "seconds to plug in after presenting a tag, or the reverse"),
+    "ChargeProfileMaxStackLevel": StandardKey(INT, True, "10", "highest stackLevel of a charging profile"),
+    "ChargingScheduleAllowedChargingRateUnit": StandardKey(TEXT, True, "Current,Power", "units of charging schedules"),
+    "ChargingScheduleMaxPeriods": StandardKey(INT, True, "100", "periods of a charging schedule"),
+    "MaxChargingProfilesInstalled": StandardKey(INT, True, "30", "charging profiles that can be installed"),
+    "ConnectorSwitch3to1PhaseSupported": StandardKey(BOOL, True, "false", "switching phases; informative"),
     "ClockAlignedDataInterval": StandardKey(INT, False, "0", "seconds between clock-aligned MeterValues, 0 = none"),
     "GetConfigurationMaxKeys": StandardKey(INT, True, "50", "keys in one GetConfiguration request"),
     "LocalAuthorizeOffline": StandardKey(BOOL, False, "true", "start offline for tags known locally"),
@@ -71,8 +79,8 @@ STANDARD_KEYS: dict[str, StandardKey] = {
     "WebSocketPingInterval": StandardKey(INT, False, "30", "seconds between WebSocket pings, 0 = none"),
     "MessageTimeout": StandardKey(INT, False, "30", "seconds to wait for the answer to a CALL"),
     "MinimumStatusDuration": StandardKey(INT, False, "0", "seconds a status must last before it is reported"),
-    "AllowOfflineTxForUnknownId": StandardKey(BOOL, False, None, "start offline for unknown tags"),
-    "AuthorizationCacheEnabled": StandardKey(BOOL, False, None, "use the authorisation cache"),
+    "AllowOfflineTxForUnknownId": StandardKey(BOOL, False, "false", "start offline for unknown tags"),
+    "AuthorizationCacheEnabled": StandardKey(BOOL, False, "true", "use the authorisation cache"),
     "BlinkRepeat": StandardKey(INT, False, None, "times to blink; stored only"),
     "LightIntensity": StandardKey(INT, False, None, "percent of the lighting; stored only"),
     "AuthorizationKey": StandardKey(Kind.PASSWORD, False, "", "password of Basic authentication; write-only"),
@@ -81,7 +89,7 @@ STANDARD_KEYS: dict[str, StandardKey] = {
     "AdditionalRootCertificateCheck": StandardKey(BOOL, True, "false", "a new root must be signed by the present one"),
     "CertificateSignedMaxChainSize": StandardKey(INT, True, "10000", "characters of a chain in CertificateSigned"),
     "CertificateStoreMaxLength": StandardKey(INT, True, "10", "root certificates that there is room for"),
-    "MaxEnergyOnInvalidId": StandardKey(INT, False, None, "Wh delivered after a tag was refused"),
+    "MaxEnergyOnInvalidId": StandardKey(INT, False, "0", "Wh delivered after a tag was refused"),
 }
 
 _SPELLING = {name.lower(): name for name in STANDARD_KEYS}

@@ -39,16 +39,22 @@ def connector_meter(info: StationInfo, definition: ConnectorTemplate) -> Connect
 
 
 def power_limit(station: ChargingStation, connector: Connector) -> float:
-    """W that the connector may deliver now: its share of the station, the amperage key, its own maximum."""
+    """W that the connector may deliver now: nothing without a vehicle, else the least of its own and the profiles'."""
     transaction = connector.transaction
-    if transaction is None or transaction.energy_suspended:
+    if transaction is None or transaction.energy_suspended or not connector.plugged:
         return 0.0
+    limit, by_profiles = own_limit(station, connector), station.limits.limit_for(connector)
+    return limit if by_profiles is None else min(limit, by_profiles)
+
+
+def own_limit(station: ChargingStation, connector: Connector) -> float:
+    """W that the connector can deliver by itself: its share of the station, the amperage key, its own maximum."""
     info, template = station.info, station.info.template
     shared = template.power_shared_by_connectors
     return available_power(
         info.maximum_power,
-        circuit(info),
-        divider=len(station.sessions.running()) if shared else info.number_of_connectors,
+        info.circuit,
+        divider=max(1, len(station.sessions.running())) if shared else info.number_of_connectors,
         amperage_limit=_amperage_limit(station),
         maximum_amperage=info.maximum_amperage,
         connector_maximum=connector.template.maximum_power,

@@ -17,7 +17,8 @@ from simulator.ocpp.v16.messages import (
     StopTransactionRequest,
 )
 from simulator.station.calls import Result
-from simulator.station.metering import begin_value, end_value, meter_value, metered
+from simulator.station.connector import Start
+from simulator.station.metering import begin_value, end_value, meter_value, metered, power_limit
 from simulator.station.transaction import UNKNOWN_ID, Transaction
 from simulator.timestamps import format_timestamp
 
@@ -31,6 +32,13 @@ Status = ChargePointStatus
 CHARGING = frozenset({Status.CHARGING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE})
 
 
+#: Virtual seconds between two looks at the energy that MaxEnergyOnInvalidId still allows.
+ALLOWANCE_CHECK = 1.0
+
+
+LOCAL_START = Start()
+
+
 class Sessions:
     """The sessions of one station. Beginning and ending are plain calls: the messages queue up by themselves."""
 
@@ -40,27 +48,9 @@ class Sessions:
         self._last: dict[int, Transaction] = {}
         station.keys.watch("MeterValueSampleInterval", lambda _: self._interval_changed())
 
-    # -- the vehicle -------------------------------------------------------------------------------------------------
-
-    def vehicle_arrives(self, connector: Connector) -> None:
-        """A vehicle plugs in: Preparing (OCPP 1.6 §4.9, A2 and F2)."""
-        if connector.status in {Status.AVAILABLE, Status.FINISHING, Status.RESERVED}:
-            connector.move(Status.PREPARING)
-
-    def vehicle_leaves(self, connector: Connector) -> None:
-        """The vehicle of an ended or abandoned session unplugs: the connector is at rest again."""
-        if connector.transaction is not None:
-            return
-        if connector.status is Status.PREPARING:
-            connector.move(Status.AVAILABLE)
-        if connector.status in {Status.FINISHING, Status.AVAILABLE}:
-            connector.move(connector.at_rest)
-
     # -- beginning ---------------------------------------------------------------------------------------------------
 
-    def begin(
-        self, connector: Connector, id_tag: str, *, remote: bool = False, reservation_id: int | None = None
-    ) -> Transaction:
+    def begin(self, connector: Connector, id_tag: str, start: Start = LOCAL_START) -> Transaction:
         """Begin a transaction on an idle connector and queue its StartTransaction."""
         station = self._station
         assert connector.transaction is None
@@ -73,17 +63,20 @@ class Sessions:
             started_virtual=station.clock.now(),
             meter_start=connector.meter.begin_transaction(station.rng),
             sampling=Alarm(station.clock),
-            remote=remote,
-            reservation_id=reservation_id,
+            remote=start.remote,
+            reservation_id=start.reservation_id,
         )
-        self.vehicle_arrives(connector)
+        station.presence.arrive(connector)
+        if connector.status in {Status.FINISHING, Status.RESERVED}:  # the table has no way from there to Charging
+            connector.move(Status.PREPARING)
+        station.reservations.consume(start.reservation_id)
         station.lane.queue_transaction_message(
             "StartTransaction",
             lambda: StartTransactionRequest(
                 connector_id=connector.id,
                 id_tag=id_tag,
                 meter_start=transaction.meter_start,
-                reservation_id=reservation_id,
+                reservation_id=start.reservation_id,
                 timestamp=format_timestamp(transaction.started_at),
             ),
             lambda result: self._start_answered(transaction, result),
@@ -92,7 +85,12 @@ class Sessions:
         if station.info.template.begin_end_meter_values:
             self._send_meter_values(transaction, begin)
         transaction.transaction_data.append(begin)
+        connector.locked = True
         connector.move(Status.CHARGING)
+        if start.profile is not None:
+            station.limits.install(start.profile, connector.id)
+        else:
+            station.limits.review()
         station.log.info("transaction begins on connector %s for tag %s", connector.id, id_tag)
         station.spawn(self._sample, transaction)
         return transaction
@@ -106,6 +104,7 @@ class Sessions:
         transaction.id = result.value.transaction_id
         info: IdTagInfo = result.value.id_tag_info
         transaction.parent_id_tag = info.parent_id_tag
+        station.authorization.learn(transaction.id_tag, info)
         station.publish(TransactionStarted, connector.id, transaction.id, transaction.id_tag, transaction.meter_start)
         accepted = info.status == AuthorizationStatus.ACCEPTED
         if not accepted:
@@ -115,24 +114,46 @@ class Sessions:
         station.changed()
 
     def _deauthorized(self, transaction: Transaction) -> None:
-        """StartTransaction.conf refused the tag (OCPP 1.6 §5.15, §9.1.28)."""
+        """StartTransaction.conf refused the tag (OCPP 1.6 §3.5.2, §9.1.16, §9.1.26)."""
         transaction.deauthorized = True
-        if transaction.ended:
+        station = self._station
+        if transaction.ended or station.info.template.force_transaction_on_invalid_id_token:
             return
+        allowance = station.keys.number("MaxEnergyOnInvalidId")
+        if allowance > 0:
+            station.spawn(self._let_flow, transaction, allowance)
+        else:
+            self._refuse_energy(transaction)
+
+    async def _let_flow(self, transaction: Transaction, allowance: int) -> None:
+        """Deliver at most ``allowance`` Wh more, then refuse the rest."""
+        station, meter = self._station, transaction.connector.meter
+        assert meter is not None
+        station.settle_energy()
+        limit = meter.transaction_wh + allowance
+        while not transaction.ended and meter.transaction_wh < limit:
+            await station.clock.sleep(ALLOWANCE_CHECK)
+            station.settle_energy()
+        if not transaction.ended:
+            self._refuse_energy(transaction)
+
+    def _refuse_energy(self, transaction: Transaction) -> None:
         if self._station.keys.flag("StopTransactionOnInvalidId"):
             self.end(transaction, Reason.DE_AUTHORIZED)
             return
         self._station.settle_energy()
         transaction.energy_suspended = True
-        if transaction.connector.status in CHARGING:
-            transaction.connector.move(Status.SUSPENDED_EVSE)
+        self._station.limits.review()
 
     # -- ending ------------------------------------------------------------------------------------------------------
 
-    def end(self, transaction: Transaction, reason: Reason, id_tag: str | None = None) -> None:
+    def end(
+        self, transaction: Transaction, reason: Reason, id_tag: str | None = None, *, info: str | None = None
+    ) -> None:
         """End a running transaction, queue its StopTransaction, and let the vehicle leave. Ended ones stay ended.
 
         :param id_tag: the tag that asked for the end; by default the one that started, where a person stood behind it.
+        :param info: goes with the status Finishing.
         """
         if transaction.ended:
             return
@@ -142,6 +163,7 @@ class Sessions:
             id_tag = transaction.id_tag
         station.settle_energy()
         transaction.reason = reason
+        transaction.stop_id_tag = id_tag
         transaction.stopped_at = station.now()
         transaction.meter_stop = meter_stop = connector.meter.end_transaction()
         end = end_value(station, transaction)
@@ -171,6 +193,7 @@ class Sessions:
         )
         connector.transaction = None
         self._last[connector.id] = transaction
+        connector.locked = False
         station.log.info(
             "transaction %s ends on connector %s: %s, %s Wh",
             transaction.wire_id,
@@ -178,28 +201,20 @@ class Sessions:
             reason,
             meter_stop - transaction.meter_start,
         )
-        connector.move(Status.FINISHING)
+        connector.move(Status.FINISHING, info=info)
         transaction.told_end()
         transaction.sampling.ring()
-        self._vehicle_leaves_in_time(transaction)
-
-    def _vehicle_leaves_in_time(self, transaction: Transaction) -> None:
-        delay, connector = self._station.info.template.post_transaction_delay, transaction.connector
-        if delay > 0 and not self._station.stopping:
-            self._station.spawn(self._leave_later, transaction, delay)
-        else:
-            self.vehicle_leaves(connector)
-
-    async def _leave_later(self, transaction: Transaction, delay: float) -> None:
-        await self._station.clock.sleep(delay)
-        connector = transaction.connector
-        if connector.status is Status.FINISHING and self._last[connector.id] is transaction:
-            self.vehicle_leaves(connector)
+        station.limits.transaction_ended(connector)
+        station.presence.depart_after(transaction)
 
     def _stop_answered(self, transaction: Transaction, result: Result) -> None:
         assert transaction.meter_stop is not None
         assert transaction.reason is not None
         if isinstance(result, outcome.Value):
+            if result.value.id_tag_info is not None:
+                self._station.authorization.learn(
+                    transaction.stop_id_tag or transaction.id_tag, result.value.id_tag_info
+                )
             self._station.publish(
                 TransactionStopped,
                 transaction.connector.id,
@@ -213,9 +228,22 @@ class Sessions:
         station = self._station
         return station.info.template.transaction_data_meter_values or bool(station.keys.items("StopTxnSampledData"))
 
+    def review(self) -> None:
+        """Bring the status of every transaction in line with what its connector may deliver (OCPP 1.6 §4.9, C5, E3)."""
+        for transaction in self.running():
+            connector = transaction.connector
+            if connector.status not in CHARGING or not connector.plugged:
+                continue
+            suspended = power_limit(self._station, connector) <= 0
+            connector.move(Status.SUSPENDED_EVSE if suspended else Status.CHARGING)
+
     def running(self) -> list[Transaction]:
         """The transactions that run now, by connector."""
         return [c.transaction for c in self._station.connectors.values() if c.transaction is not None]
+
+    def last_on(self, connector: Connector) -> Transaction | None:
+        """The transaction of a connector that ended last in this run."""
+        return self._last.get(connector.id)
 
     def by_id(self, transaction_id: int) -> Transaction | None:
         """The running transaction that the central system knows by that id."""

@@ -17,18 +17,22 @@ from simulator.events import (
     Event,
     FrameReceived,
     FrameSent,
+    StationChanged,
     StationStarted,
     StationStopped,
 )
 from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason, RegistrationStatus
 from simulator.station.authorization import Authorization
 from simulator.station.calls import CallLane, CallRules, Gate
+from simulator.station.charging_limits import ChargingLimits
 from simulator.station.connection import Line
 from simulator.station.connector import Connector
 from simulator.station.generator import Generator
 from simulator.station.keys import ConfigurationKeys
 from simulator.station.metering import connector_meter, power_limit
+from simulator.station.presence import Presence
 from simulator.station.registration import Registration, clock_offset
+from simulator.station.reservations import Reservations
 from simulator.station.security import Security
 from simulator.station.security_events import Kind
 from simulator.station.services import StationServices
@@ -60,6 +64,8 @@ class ChargingStation:
         self.rng = station_random(services.seed, info.hash_id)
         self.log = get_station_logger(info.station_id)
         self._configured_url = supervision_url
+        #: What :meth:`supervise` has set.
+        self._credentials: tuple[str, str | bytes] | None = None
         self._clock_offset = 0.0
         self.keys = ConfigurationKeys(info, supervision_url)
         template = info.template
@@ -83,16 +89,24 @@ class ChargingStation:
             self.connectors[connector_id] = Connector(connector_id, definition, meter, self._connector_changed)
         self.status = StatusReports(self)
         self.authorization = Authorization(self)
+        self.presence = Presence(self)
+        self.reservations = Reservations(self)
+        self.limits = ChargingLimits(self)
         self.sessions = Sessions(self)
         self.registration = Registration(self)
         self.security = Security(self)
         self.line = Line(self)
         self.generator = Generator(self)
+        if template.amperage_limitation_ocpp_key:
+            self.keys.watch(template.amperage_limitation_ocpp_key, lambda _: self.limits.review())
         self.dispatcher = Dispatcher(self)
         self.started = False
         self.stopping = False
+        self.memory_changed = False
         self._nursery: trio.Nursery | None = None
         self._reset_wanted: Reason | None = None
+        #: The power fails without a warning: nothing is said any more.
+        self._outage = False
         self._end_wanted = trio.Event()
         self._ended = trio.Event()
         self._ended.set()
@@ -147,6 +161,15 @@ class ChargingStation:
             self.security.event(Kind.RESET_OR_REBOOT, str(reason))
             self._end_wanted.set()
 
+    def power_cycle(self, *, warned: bool = True) -> None:
+        """Lose the power and come back after ``resetTime`` (OCPP 1.6 §5.16, reason PowerLoss).
+
+        :param warned: a buffer lets the station end its transactions first; else they end at the next boot.
+        """
+        if self._reset_wanted is None and not self.stopping:
+            self._outage = not warned
+            self.reset(Reason.POWER_LOSS)
+
     @property
     def reset_under_way(self) -> bool:
         """Whether a reset has been accepted and not finished."""
@@ -160,8 +183,11 @@ class ChargingStation:
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self.line.run)
                 await self._end_wanted.wait()
-                with trio.move_on_after(END_WITHIN):
-                    await self._end_in_order()
+                if self._outage:
+                    self._fall_silent()
+                else:
+                    with trio.move_on_after(END_WITHIN):
+                        await self._end_in_order()
                 self._nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
@@ -172,17 +198,28 @@ class ChargingStation:
         self.security.power_up()
         self.registration.power_up()
         self.generator.power_up()
+        self.presence.power_up()
+        self._outage = False
         for transaction in self.sessions.running():  # only a crash leaves any
             self.sessions.end(transaction, Reason.REBOOT)
         for connector in self.connectors.values():
-            connector.promised = False
             connector.reported = None
             boot = connector.template.boot_status
-            status = ChargePointStatus(boot) if boot and connector.operative else connector.at_rest
-            if connector.id == 0 and status is not connector.at_rest:
-                status = connector.at_rest
+            status = connector.at_rest
+            if connector.id > 0 and connector.operative:
+                if boot:
+                    status = ChargePointStatus(boot)
+                elif connector.plugged:
+                    status = ChargePointStatus.PREPARING
             code = ChargePointErrorCode.OTHER_ERROR if status is ChargePointStatus.FAULTED else None
             connector.move(status, error_code=code or ChargePointErrorCode.NO_ERROR, force=True)
+        self.reservations.show()
+
+    def _fall_silent(self) -> None:
+        """The power fails: transactions end here and now, and the central system learns of it after the boot."""
+        self.lane.open_gate(Gate.CLOSED)
+        for transaction in self.sessions.running():
+            self.sessions.end(transaction, Reason.POWER_LOSS)
 
     async def _end_in_order(self) -> None:
         self.generator.ask_to_stop()
@@ -200,6 +237,8 @@ class ChargingStation:
     def _leave_service(self) -> None:
         if self.stopping:
             for connector in reversed(self.connectors.values()):
+                if connector.status is ChargePointStatus.PREPARING:  # the table has no way from there to Unavailable
+                    connector.move(ChargePointStatus.AVAILABLE)
                 connector.move(ChargePointStatus.UNAVAILABLE, force=True)
 
     # -- tasks -------------------------------------------------------------------------------------------------------
@@ -223,6 +262,22 @@ class ChargingStation:
         if template.supervision_url_ocpp_configuration:
             return self.keys.text(template.supervision_url_ocpp_key) or self._configured_url
         return self._configured_url
+
+    def supervise(self, url: str, user: str | None = None, password: str | None = None) -> None:
+        """Move to another central system, for this process: an open connection is closed, the new one opened at once.
+
+        :param user: with ``password``: for HTTP Basic authentication there; None keeps what holds now.
+        """
+        template = self.info.template
+        if template.supervision_url_ocpp_configuration:
+            self.keys.set(template.supervision_url_ocpp_key, url)
+        self._configured_url = url
+        if user is not None and password is not None:
+            self._credentials = (user, password)
+        self.remember()
+        if self.started and not self.line.held():
+            self.line.close(hold=False)
+            self.line.open()
 
     @property
     def online(self) -> bool:
@@ -254,11 +309,23 @@ class ChargingStation:
         elif abs(offset - self._clock_offset) > CLOCK_TOLERANCE:
             former, self._clock_offset = self._clock_offset, offset
             self.security.event(Kind.SETTING_SYSTEM_TIME, f"by {offset - former:+.3f} s")
+            self._clock_offset = offset
+
+    def basic_auth(self) -> tuple[str, str | bytes] | None:
+        """User and password of HTTP Basic authentication, if the template has both."""
+        template = self.info.template
+        if self._credentials is not None:
+            return self._credentials
+        if template.supervision_user and template.supervision_password is not None:
+            return template.supervision_user, template.supervision_password
+        return None
 
     def follow_availability(self, connector: Connector) -> None:
         """Bring an idle connector's status in line with its administrative state (OCPP 1.6 §5.2)."""
         if connector.transaction is not None or connector.status is connector.at_rest:
             return
+        if not connector.operative:
+            self.reservations.drop(connector)
         if connector.status is ChargePointStatus.FAULTED or (connector.operative and connector.in_use):
             return
         if connector.status is ChargePointStatus.PREPARING:  # the table knows no way from there to Unavailable
@@ -298,10 +365,17 @@ class ChargingStation:
 
     def _connector_changed(self, connector: Connector) -> None:
         self.publish(ConnectorStatusChanged, connector.id, str(connector.status), str(connector.error_code))
-        self.status.report(connector)
+        self.status.changed(connector)
+        if self.reservations:
+            self.reservations.show()
 
     def changed(self) -> None:
-        """Something that people watch has changed and no event of its own says so."""
+        """Tell that something which people watch has changed and no event of its own says so."""
+        self.publish(StationChanged)
+
+    def remember(self) -> None:
+        """Something has changed that outlives the process."""
+        self.memory_changed = True
 
     def publish(self, kind: type[Event], *details: Any) -> None:
         """Publish an event in the station's name."""

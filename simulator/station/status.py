@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import outcome
 
+from simulator.clock import Timer
+from simulator.ocpp.v16.enums import ChargePointErrorCode
 from simulator.ocpp.v16.messages import StatusNotificationRequest
 from simulator.station.calls import Result
 from simulator.timestamps import format_timestamp
@@ -23,6 +26,24 @@ class StatusReports:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
+        #: By connector: until its status has lasted MinimumStatusDuration.
+        self._lasting: dict[int, Timer] = {}
+
+    def changed(self, connector: Connector) -> None:
+        """A connector has changed: report it, once the change has lasted MinimumStatusDuration (§9.1.17)."""
+        lasting = self._lasting.pop(connector.id, None)
+        if lasting is not None:
+            lasting.cancel()
+        seconds = self._station.keys.number("MinimumStatusDuration")
+        if seconds <= 0 or self._station.stopping:
+            self.report(connector)
+        else:
+            self._lasting[connector.id] = self._station.clock.call_later(seconds, partial(self._lasted, connector))
+
+    def _lasted(self, connector: Connector) -> None:
+        self._lasting.pop(connector.id, None)
+        if connector.reported != (connector.status, connector.error_code):
+            self.report(connector)
 
     def report(self, connector: Connector, *, triggered: bool = False) -> None:
         """Send the connector's present status; offline it stays unreported."""
@@ -46,6 +67,19 @@ class StatusReports:
             answered,
             triggered=triggered,
         )
+
+    def warn(self, connector: Connector | None, error_code: ChargePointErrorCode) -> None:
+        """Tell of trouble that leaves the status as it is (OCPP 1.6 §4.9: an error code without Faulted)."""
+        station = self._station
+        if connector is not None and station.online:
+            station.lane.send(
+                StatusNotificationRequest(
+                    connector_id=connector.id,
+                    error_code=error_code,
+                    status=connector.status,
+                    timestamp=format_timestamp(station.now()),
+                )
+            )
 
     def forget(self) -> None:
         """The station has booted: the central system is to be told everything anew."""

@@ -43,6 +43,7 @@ class Transaction:
         "started_at",
         "started_virtual",
         "stop_accepted",
+        "stop_id_tag",
         "stopped_at",
         "transaction_data",
     )
@@ -75,6 +76,8 @@ class Transaction:
         #: The tag was refused and the station gives no energy while the transaction stays open.
         self.energy_suspended = False
         self.reason: Reason | None = None
+        #: The tag that asked for the end.
+        self.stop_id_tag: str | None = None
         self.meter_stop: int | None = None
         self.stopped_at: float | None = None
         self.transaction_data: list[MeterValue] = []

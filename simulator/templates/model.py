@@ -209,7 +209,7 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         bool, doc("Send Authorize at a remote start when AuthorizeRemoteTxRequests is true")
     ] = True
     force_transaction_on_invalid_id_token: Annotated[
-        bool, doc("Go on with a transaction whose tag the central system refused", acts=False)
+        bool, doc("Go on with a transaction whose tag the central system refused")
     ] = False
     payload_schema_validation: Annotated[bool, doc("Validate messages against the OCA's JSON schemas")] = True
     begin_end_meter_values: Annotated[bool, doc("Send meter values at begin and end of a transaction")] = False
@@ -221,6 +221,13 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     stop_transactions_on_stopped: Annotated[
         bool, doc("End running transactions when the station is stopped", acts=False)
     ] = True
+    tx_profile_fall_back: Annotated[
+        bool, doc("Let TxDefaultProfiles act again where the TxProfile of a transaction has come to its end")
+    ] = True
+    automatic_vehicle: Annotated[
+        bool, doc("Let a vehicle come where one is needed and leave after the end; else only when it is told to")
+    ] = True
+    fixed_cable: Annotated[bool, doc("Answer UnlockConnector with NotSupported: the cable cannot be taken off")] = False
     post_transaction_delay: Annotated[
         float, doc("Seconds that a connector stays Finishing after a transaction", ge=0)
     ] = 0

@@ -79,7 +79,12 @@ async def test_the_answer_comes_before_what_it_sets_off() -> None:
         ({"AuthorizeRemoteTxRequests": "false"}, True, False),
         ({"AuthorizeRemoteTxRequests": "True"}, True, True),
         ({"AuthorizeRemoteTxRequests": "true"}, False, False),
-        ({"AuthorizeRemoteTxRequests": "true", "LocalAuthListEnabled": "true"}, True, False),
+        ({"AuthorizeRemoteTxRequests": "true", "LocalAuthListEnabled": "true"}, True, True),
+        (
+            {"AuthorizeRemoteTxRequests": "true", "LocalAuthListEnabled": "true", "LocalPreAuthorize": "true"},
+            True,
+            False,
+        ),
     ],
 )
 async def test_whether_a_remote_start_asks_for_authorisation(keys: dict[str, str], must: bool, asks: bool) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from simulator.energy.charging_profiles import ChargingProfile
 from simulator.ocpp.errors import CallRefused, ErrorCode
 from simulator.ocpp.v16.enums import (
     AvailabilityStatus,
     AvailabilityType,
+    ChargePointErrorCode,
     ChargePointStatus,
     ClearCacheStatus,
     ConfigurationStatus,
@@ -40,8 +42,10 @@ from simulator.ocpp.v16.messages import (
     UnlockConnectorRequest,
     UnlockConnectorResponse,
 )
+from simulator.station.connector import Start
 from simulator.station.keys import is_secret
 from simulator.station.v16.dispatch import Answer, Handler
+from simulator.station.v16.smart_charging import read_remote_start_profile
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector
@@ -105,8 +109,13 @@ class CoreProfile:
         return Answer(ChangeConfigurationResponse(status=ConfigurationStatus(status)))
 
     def clear_cache(self, request: ClearCacheRequest) -> Answer:
-        """OCPP 1.6 §5.4: there is nothing to clear in a station without an authorisation cache."""
-        return Answer(ClearCacheResponse(status=ClearCacheStatus.REJECTED))
+        """OCPP 1.6 §5.4: Rejected where the cache is switched off."""
+        authorization = self._station.authorization
+        if not authorization.cache_enabled:
+            return Answer(ClearCacheResponse(status=ClearCacheStatus.REJECTED))
+        authorization.cache.clear()
+        self._station.remember()
+        return Answer(ClearCacheResponse(status=ClearCacheStatus.ACCEPTED))
 
     def data_transfer(self, request: DataTransferRequest) -> Answer:
         """OCPP 1.6 §5.6: the station knows its own vendor's id and no message of it."""
@@ -132,6 +141,7 @@ class CoreProfile:
             return Answer(ChangeAvailabilityResponse(status=AvailabilityStatus.REJECTED))
         for connector in affected:
             connector.operative = operative
+        station.remember()
         busy = not operative and any(connector.transaction is not None for connector in affected)
         status = AvailabilityStatus.SCHEDULED if busy else AvailabilityStatus.ACCEPTED
 
@@ -143,17 +153,26 @@ class CoreProfile:
         return Answer(ChangeAvailabilityResponse(status=status), follow)
 
     def unlock_connector(self, request: UnlockConnectorRequest) -> Answer:
-        """OCPP 1.6 §5.18: a running transaction is ended first."""
+        """OCPP 1.6 §5.18: a running transaction is ended first. A fixed cable has no lock; a stuck lock stays shut."""
         station = self._station
         connector = station.connectors.get(request.connector_id)
-        if connector is None or connector.id == 0:
+        if connector is None or connector.id == 0 or station.info.template.fixed_cable:
             return Answer(UnlockConnectorResponse(status=UnlockStatus.NOT_SUPPORTED))
+        if connector.error_code is ChargePointErrorCode.CONNECTOR_LOCK_FAILURE:
+
+            async def tell() -> None:
+                station.status.report(connector)
+
+            return Answer(UnlockConnectorResponse(status=UnlockStatus.UNLOCK_FAILED), tell)
 
         async def unlock() -> None:
             if connector.transaction is not None:
                 station.sessions.end(connector.transaction, Reason.UNLOCK_COMMAND)
-            else:
-                station.sessions.vehicle_leaves(connector)
+            elif station.presence.automatic and connector.status in {
+                ChargePointStatus.PREPARING,
+                ChargePointStatus.FINISHING,
+            }:
+                station.presence.leave(connector)
 
         return Answer(UnlockConnectorResponse(status=UnlockStatus.UNLOCKED), unlock)
 
@@ -162,42 +181,64 @@ class CoreProfile:
     def remote_start_transaction(self, request: RemoteStartTransactionRequest) -> Answer:
         """OCPP 1.6 §5.11: checked before anything happens, answered before it begins."""
         station = self._station
-        connector = self._connector_for(request.connector_id)
+        connector = self._connector_for(request.connector_id, request.id_tag)
         if connector is None:
             station.log.info("RemoteStartTransaction rejected: no usable connector (asked: %s)", request.connector_id)
             return Answer(RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED))
+        profile = None
+        if request.charging_profile is not None and self._smart_charging:
+            profile = read_remote_start_profile(request.charging_profile)
+            reason = station.limits.reason_to_refuse(profile, connector.id, remote_start=True)
+            if reason is None and request.charging_profile.transaction_id is not None:
+                reason = "the profile of a remote start names no transaction"
+            if reason is not None:
+                station.log.info("RemoteStartTransaction rejected: %s", reason)
+                return Answer(RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED))
         connector.promised = True
 
         async def start() -> None:
             try:
-                await self._start_remotely(connector, request.id_tag)
+                await self._start_remotely(connector, request.id_tag, profile)
             finally:
                 connector.promised = False
 
         return Answer(RemoteStartTransactionResponse(status=RemoteStartStopStatus.ACCEPTED), start)
 
-    def _connector_for(self, connector_id: int | None) -> Connector | None:
+    def _connector_for(self, connector_id: int | None, id_tag: str) -> Connector | None:
         station = self._station
         if not station.in_service:
             return None
-        if connector_id is not None:
-            connector = station.connectors.get(connector_id)
-            return connector if connector is not None and connector_id > 0 and connector.usable else None
-        usable = [connector for connector in station.connectors.values() if connector.id > 0 and connector.usable]
-        plugged = [connector for connector in usable if connector.status is ChargePointStatus.PREPARING]
-        return next(iter(plugged or usable), None)
+        usable = [
+            connector
+            for connector in station.connectors.values()
+            if connector.id > 0
+            and connector_id in {None, connector.id}
+            and connector.usable
+            and station.reservations.admits_remotely(connector, id_tag)
+        ]
+        reserved = [connector for connector in usable if connector.status is ChargePointStatus.RESERVED]
+        plugged = [connector for connector in usable if connector.plugged]
+        return next(iter(reserved or plugged or usable), None)
 
-    async def _start_remotely(self, connector: Connector, id_tag: str) -> None:
+    @property
+    def _smart_charging(self) -> bool:
+        return "SmartCharging" in self._station.keys.items("SupportedFeatureProfiles")
+
+    async def _start_remotely(self, connector: Connector, id_tag: str, profile: ChargingProfile | None) -> None:
         station = self._station
-        station.sessions.vehicle_arrives(connector)
+        reservation = station.reservations.used_by(connector, id_tag)
+        station.presence.forget(connector)
+        station.presence.arrive(connector)
         decision = await station.authorization.authorize_remote_start(id_tag)
+        if decision.accepted and connector.ready and station.in_service:
+            station.presence.start_when_plugged(
+                connector, id_tag, Start(remote=True, reservation_id=reservation, profile=profile)
+            )
+            return
         if not decision.accepted:
             station.log.warning("remote start on connector %s not authorised: %s", connector.id, decision.reason)
-            station.sessions.vehicle_leaves(connector)
-        elif connector.ready and station.in_service:
-            station.sessions.begin(connector, id_tag, remote=True)
-        else:  # things changed while the central system thought
-            station.sessions.vehicle_leaves(connector)
+        if station.presence.automatic and connector.transaction is None:
+            station.presence.leave(connector)
 
     def remote_stop_transaction(self, request: RemoteStopTransactionRequest) -> Answer:
         """OCPP 1.6 §5.12."""

@@ -48,14 +48,24 @@ class Dispatcher:
 
     def __init__(self, station: ChargingStation) -> None:
         from simulator.station.v16.core import CoreProfile
+        from simulator.station.v16.local_auth_list import LocalAuthListProfile
         from simulator.station.v16.remote_trigger import RemoteTriggerProfile
+        from simulator.station.v16.reservation import ReservationProfile
         from simulator.station.v16.security import SecurityProfile
+        from simulator.station.v16.smart_charging import SmartChargingProfile
         from simulator.station.v16.unsupported import answer_unsupported
 
         self._station = station
         self._handlers: dict[str, Handler] = {}
         triggers = RemoteTriggerProfile(station)
-        for profile in (CoreProfile(station), triggers, SecurityProfile(station, triggers)):
+        for profile in (
+            CoreProfile(station),
+            LocalAuthListProfile(station),
+            triggers,
+            ReservationProfile(station),
+            SecurityProfile(station, triggers),
+            SmartChargingProfile(station),
+        ):
             self._handlers.update(profile.handlers())
         self._unsupported = answer_unsupported
 

@@ -1,0 +1,301 @@
+"""Who is at a connector before and after a transaction: the vehicle, and the person with a tag (OCPP 1.6 §4.8, §4.9).
+
+The verbs here are what people do at a station. By default a vehicle also comes by itself where one is needed (remote
+start, generator) and leaves after the end; with ``automaticVehicle: false`` only the verbs plug in and out, and
+ConnectionTimeOut acts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
+from simulator.station.connector import Start, Waiting
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+    from simulator.station.station import ChargingStation
+    from simulator.station.transaction import Transaction
+
+Status = ChargePointStatus
+
+#: The ``info`` that tells an unplugging at the vehicle's side (OCPP 1.6 §4.9, note to SuspendedEV).
+EV_SIDE = "EV side disconnected"
+
+#: Boot statuses of a template that only a plugged vehicle can bring about.
+_WITH_VEHICLE = frozenset({"Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"})
+
+_FREE = frozenset({Status.AVAILABLE, Status.FINISHING})
+
+
+class VerbRefused(ValueError):
+    """What was asked cannot be done at the station now; the text says why."""
+
+
+class Presence:
+    """The vehicles and people at one station's connectors."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+
+    # -- what people do ----------------------------------------------------------------------------------------------
+
+    def plug_in(self, connector_id: int) -> None:
+        """Plug a vehicle in. :raises VerbRefused: one is plugged in, or the station is off."""
+        connector = self._connector(connector_id)
+        if connector.plugged:
+            raise VerbRefused(f"a vehicle is plugged in at connector {connector_id} already")
+        self._plug(connector)
+
+    def unplug(self, connector_id: int) -> None:
+        """Unplug the vehicle, at its own side while a transaction runs.
+
+        :raises VerbRefused: none is plugged in, or the station is off.
+        """
+        connector, keys = self._connector(connector_id), self._station.keys
+        if not connector.plugged:
+            raise VerbRefused(f"no vehicle is plugged in at connector {connector_id}")
+        transaction = connector.transaction
+        if transaction is None:
+            self.leave(connector)
+        elif keys.flag("StopTransactionOnEVSideDisconnect"):
+            self._station.sessions.end(transaction, Reason.EV_DISCONNECTED, info=EV_SIDE)
+            self.leave(connector)
+        else:  # the cable stays locked at the station, and the transaction goes on without energy
+            self._station.settle_energy()
+            connector.plugged = False
+            connector.move(Status.SUSPENDED_EV, info=EV_SIDE)
+
+    async def present_id_tag(self, connector_id: int | None, id_tag: str) -> None:
+        """Present a tag: start, stop, or give up what waits (OCPP 1.6 §4.8, §5.16).
+
+        :param connector_id: None: the one where the tag charges or waits, else where a vehicle waits for a tag, else
+            the first free one.
+        :raises VerbRefused: the tag may not do that here.
+        """
+        connector = self._connector_for_tag(id_tag) if connector_id is None else self._connector(connector_id)
+        if connector.transaction is not None:
+            await self._present_to_stop(connector, id_tag)
+            return
+        waiting = connector.waiting
+        if waiting is not None and waiting.id_tag is not None and same_tag(waiting.id_tag, id_tag):
+            self.forget(connector)
+            self.leave(connector)
+            return
+        await self._present_to_start(connector, id_tag)
+
+    # -- what happens by itself --------------------------------------------------------------------------------------
+
+    def arrive(self, connector: Connector) -> None:
+        """A vehicle is needed: by default one comes."""
+        if self.automatic and not connector.plugged:
+            connector.plugged = True
+            if connector.status in _FREE or connector.status is Status.RESERVED:
+                connector.move(Status.PREPARING)
+
+    def leave(self, connector: Connector) -> None:
+        """The vehicle, if any, unplugs and goes; without a transaction the connector is at rest again."""
+        connector.plugged = False
+        self.forget(connector)
+        if connector.transaction is None:
+            self.settle(connector)
+
+    def depart_after(self, transaction: Transaction) -> None:
+        """After the end of a transaction: by default the vehicle leaves, after ``postTransactionDelay``."""
+        if not self.automatic:
+            return
+        delay = self._station.info.template.post_transaction_delay
+        if delay > 0 and self._station.powered and not self._station.stopping:
+            self._station.spawn(self._leave_later, transaction, delay)
+        else:
+            self.leave(transaction.connector)
+
+    async def _leave_later(self, transaction: Transaction, delay: float) -> None:
+        await self._station.clock.sleep(delay)
+        connector = transaction.connector
+        if connector.status is Status.FINISHING and self._station.sessions.last_on(connector) is transaction:
+            self.leave(connector)
+
+    def settle(self, connector: Connector) -> None:
+        """Bring an idle, unplugged connector to rest: Available, Reserved or Unavailable."""
+        if connector.status is Status.PREPARING:  # the table knows no way from there to Unavailable or Reserved
+            connector.move(Status.AVAILABLE)
+        if connector.status in {Status.FINISHING, Status.AVAILABLE}:
+            connector.move(connector.at_rest)
+        self._station.reservations.show()
+
+    @property
+    def automatic(self) -> bool:
+        """Whether vehicles come and go by themselves."""
+        return self._station.info.template.automatic_vehicle
+
+    def power_up(self) -> None:
+        """The station boots: tags are forgotten; plugged vehicles are still there, unless they come by themselves."""
+        for connector in self._station.connectors.values():
+            connector.waiting = None
+            connector.promised = False
+            if connector.template.boot_status in _WITH_VEHICLE:
+                connector.plugged = True
+            elif self.automatic:
+                connector.plugged = False
+
+    # -- starting ----------------------------------------------------------------------------------------------------
+
+    def start_when_plugged(self, connector: Connector, id_tag: str, start: Start) -> None:
+        """An authorised tag: begin now if a vehicle is plugged in, else wait for one until ConnectionTimeOut."""
+        self.forget(connector)
+        self.arrive(connector)
+        if connector.status in _FREE or connector.status is Status.RESERVED:
+            connector.move(Status.PREPARING)
+        if connector.plugged:
+            self._station.sessions.begin(connector, id_tag, start)
+            return
+        self._wait(connector, Waiting(id_tag, start))
+
+    def _plug(self, connector: Connector) -> None:
+        self._station.settle_energy()
+        connector.plugged = True
+        waiting, transaction = connector.waiting, connector.transaction
+        if transaction is not None:
+            connector.move(Status.CHARGING)
+            self._station.limits.review()
+        elif waiting is not None and waiting.id_tag is not None:
+            self.start_when_plugged(connector, waiting.id_tag, waiting.start)
+        elif connector.status in _FREE:
+            connector.move(Status.PREPARING)
+            self._wait(connector, Waiting(None))
+
+    def _wait(self, connector: Connector, waiting: Waiting) -> None:
+        connector.waiting = waiting
+        self._station.spawn(self._time_out, connector, waiting)
+
+    async def _time_out(self, connector: Connector, waiting: Waiting) -> None:
+        """ConnectionTimeOut (OCPP 1.6 §9.1.6): nobody plugged in, or nobody presented a tag."""
+        station = self._station
+        seconds = station.keys.number("ConnectionTimeOut")
+        if seconds <= 0:
+            return
+        with waiting.scope:
+            await station.clock.sleep(seconds)
+            if connector.waiting is not waiting:
+                return
+            connector.waiting = None
+            if waiting.id_tag is not None:
+                station.log.info("nobody plugged in at connector %s within %s s", connector.id, seconds)
+                self.settle(connector)
+            elif connector.status is Status.PREPARING:
+                station.log.info("no tag at connector %s within %s s", connector.id, seconds)
+                connector.move(Status.FINISHING)
+
+    def forget(self, connector: Connector) -> None:
+        """Nothing waits at the connector any more."""
+        waiting, connector.waiting = connector.waiting, None
+        if waiting is not None:
+            waiting.scope.cancel()
+
+    async def _present_to_start(self, connector: Connector, id_tag: str) -> None:
+        station = self._station
+        if not station.in_service:
+            raise VerbRefused("the station is not in service")
+        if not connector.usable:
+            raise VerbRefused(f"connector {connector.id} is {connector.status}")
+        reservation = await station.reservations.admit(connector, id_tag)
+        connector.promised = True
+        try:
+            decision = await station.authorization.authorize(id_tag)
+        finally:
+            connector.promised = False
+        if not decision.accepted:
+            raise VerbRefused(decision.reason)
+        if not connector.ready or not station.in_service:
+            raise VerbRefused(f"connector {connector.id} is {connector.status} by now")
+        self.start_when_plugged(connector, id_tag, Start(reservation_id=reservation))
+
+    # -- stopping ----------------------------------------------------------------------------------------------------
+
+    async def _present_to_stop(self, connector: Connector, id_tag: str) -> None:
+        """The starter's tag, or one of the same group (OCPP 1.6 §4.1, §5.16)."""
+        station, transaction = self._station, connector.transaction
+        assert transaction is not None
+        if not same_tag(transaction.id_tag, id_tag):
+            group = transaction.parent_id_tag
+            if not group:  # then no other tag can match, and asking would only tell the central system of a stranger
+                raise VerbRefused(f"tag {id_tag} did not start the transaction on connector {connector.id}")
+            parent = station.authorization.parent_of(id_tag)
+            if parent is None:
+                decision = await station.authorization.ask(id_tag)
+                if not decision.accepted:
+                    raise VerbRefused(decision.reason)
+                parent = decision.info.parent_id_tag if decision.info is not None else None
+            if not parent or not same_tag(parent, group):
+                raise VerbRefused(f"tag {id_tag} is not of the group that charges on connector {connector.id}")
+        if not transaction.ended:
+            station.sessions.end(transaction, Reason.LOCAL, id_tag)
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def raise_error(self, connector_id: int, error_code: ChargePointErrorCode, *, info: str | None = None) -> None:
+        """A fault: the connector (0: the station) is Faulted, its transaction ends, nothing starts (§4.9, x9).
+
+        :raises VerbRefused: ``NoError`` is no fault.
+        """
+        if error_code is ChargePointErrorCode.NO_ERROR:
+            raise VerbRefused("NoError is no error; clearError ends one")
+        connector = self._connector(connector_id, whole=True)
+        if connector.transaction is not None:
+            reason = Reason.OTHER
+            self._station.sessions.end(connector.transaction, reason)
+        self.forget(connector)
+        self._station.reservations.drop(connector)
+        if connector.status is not Status.FAULTED:
+            connector.before_fault = connector.status
+        connector.move(Status.FAULTED, error_code=error_code, info=info)
+
+    def clear_error(self, connector_id: int) -> None:
+        """The fault is gone: back to the status before it, unless the world has changed meanwhile (§4.9, I1-I8).
+
+        :raises VerbRefused: the connector is not Faulted.
+        """
+        connector = self._connector(connector_id, whole=True)
+        if connector.status is not Status.FAULTED:
+            raise VerbRefused(f"connector {connector_id} is not Faulted")
+        before, connector.before_fault = connector.before_fault, None
+        if connector.id == 0 or not connector.operative:
+            status = connector.at_rest
+        elif connector.plugged:
+            status = Status.FINISHING if before is Status.FINISHING else Status.PREPARING
+        else:
+            status = Status.AVAILABLE
+        connector.move(status)
+
+    # -- finding -----------------------------------------------------------------------------------------------------
+
+    def _connector(self, connector_id: int, *, whole: bool = False) -> Connector:
+        if not self._station.powered:
+            raise VerbRefused("the station is off")
+        connector = self._station.connectors.get(connector_id)
+        if connector is None or (connector_id == 0 and not whole):
+            raise VerbRefused(f"connector {connector_id} does not exist")
+        return connector
+
+    def _connector_for_tag(self, id_tag: str) -> Connector:
+        connectors = [connector for connector in self._station.connectors.values() if connector.id > 0]
+        for connector in connectors:
+            transaction, waiting = connector.transaction, connector.waiting
+            if transaction is not None and same_tag(transaction.id_tag, id_tag):
+                return connector
+            if waiting is not None and waiting.id_tag is not None and same_tag(waiting.id_tag, id_tag):
+                return connector
+        reserved = self._station.reservations.connector_for(id_tag)
+        if reserved is not None:
+            return reserved
+        usable = [connector for connector in connectors if connector.usable]
+        plugged = [connector for connector in usable if connector.plugged]
+        if not usable:
+            raise VerbRefused("no connector is free")
+        return (plugged or usable)[0]
+
+
+def same_tag(one: str, other: str) -> bool:
+    """Whether two idTags are the same: they compare without case (CiString20Type)."""
+    return one.casefold() == other.casefold()

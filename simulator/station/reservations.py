@@ -1,0 +1,232 @@
+"""Reservations: who may use which connector until when (OCPP 1.6 §3.12, §5.13, §5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from simulator.clock import Timer
+from simulator.ocpp.v16.enums import ChargePointStatus, ReservationStatus
+from simulator.station.presence import VerbRefused, same_tag
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+    from simulator.station.station import ChargingStation
+
+Status = ChargePointStatus
+
+
+class Reservation(msgspec.Struct, frozen=True, rename="camel"):
+    """One reservation; ``connector_id`` 0 means any connector. ``expiry`` in POSIX seconds of the station's clock."""
+
+    id: int
+    connector_id: int
+    id_tag: str
+    expiry: float
+    parent_id_tag: str | None = None
+
+
+class Reservations:
+    """The reservations of one station; they outlive a reset."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        self._by_id: dict[int, Reservation] = {}
+        self._timers: dict[int, Timer] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Reservation]:
+        return iter(self._by_id.values())
+
+    def restore(self, reservations: Iterable[Reservation]) -> None:
+        """Take what was kept from an earlier run; what has expired meanwhile is gone."""
+        for reservation in reservations:
+            if reservation.expiry > self._station.now():
+                self._keep(reservation)
+
+    # -- the central system's requests -------------------------------------------------------------------------------
+
+    def reserve(self, reservation: Reservation) -> ReservationStatus:
+        """Decide about ReserveNow (OCPP 1.6 §5.13); an id that exists is replaced."""
+        station = self._station
+        if reservation.connector_id == 0:
+            if not station.keys.flag("ReserveConnectorZeroSupported"):
+                return ReservationStatus.REJECTED
+            targets = [connector for connector in station.connectors.values() if connector.id > 0]
+        elif reservation.connector_id in station.connectors:
+            targets = [station.connectors[reservation.connector_id]]
+        else:
+            return ReservationStatus.REJECTED
+        if reservation.expiry <= station.now() or not station.registration.accepted:
+            return ReservationStatus.REJECTED
+        whole = station.connectors.get(0)
+        if whole is not None and whole.status is Status.FAULTED:
+            return ReservationStatus.FAULTED
+        states = [self._state(connector, reservation.id) for connector in targets]
+        free = states.count(ReservationStatus.ACCEPTED)
+        if reservation.connector_id == 0:
+            free -= len([other for other in self._for_any() if other.id != reservation.id])
+        if free <= 0:
+            hindrance = [state for state in states if state is not ReservationStatus.ACCEPTED]
+            if not hindrance or ReservationStatus.OCCUPIED in hindrance:
+                return ReservationStatus.OCCUPIED
+            return max(set(hindrance), key=hindrance.count)
+        return ReservationStatus.ACCEPTED
+
+    def _state(self, connector: Connector, reservation_id: int) -> ReservationStatus:
+        """What a reservation finds at one connector; Accepted: free, or reserved under the same id."""
+        if connector.status is Status.FAULTED:
+            return ReservationStatus.FAULTED
+        if connector.status is Status.UNAVAILABLE or not connector.operative:
+            return ReservationStatus.UNAVAILABLE
+        held = self.on(connector)
+        if held is not None:
+            return ReservationStatus.ACCEPTED if held.id == reservation_id else ReservationStatus.OCCUPIED
+        if connector.status in {Status.AVAILABLE, Status.RESERVED} and not connector.promised:
+            return ReservationStatus.ACCEPTED
+        return ReservationStatus.OCCUPIED
+
+    def keep(self, reservation: Reservation) -> None:
+        """Store an accepted reservation and show it."""
+        self._forget(reservation.id)
+        self._keep(reservation)
+        self.show()
+
+    def cancel(self, reservation_id: int) -> bool:
+        """End a reservation; False when there is none of that id."""
+        if reservation_id not in self._by_id:
+            return False
+        self._forget(reservation_id)
+        self.show()
+        return True
+
+    # -- use ---------------------------------------------------------------------------------------------------------
+
+    async def admit(self, connector: Connector, id_tag: str) -> int | None:
+        """The id of the reservation that the tag uses at the connector, None where none is needed.
+
+        The parent of the tag is looked up locally, else asked for with Authorize (OCPP 1.6 §5.13).
+        :raises VerbRefused: the connector is reserved for somebody else.
+        """
+        held = self.on(connector)
+        if held is not None:
+            if same_tag(held.id_tag, id_tag) or await self._same_group(held, id_tag):
+                return held.id
+            raise VerbRefused(f"connector {connector.id} is reserved for another tag")
+        for reservation in self._for_any():
+            if same_tag(reservation.id_tag, id_tag) or await self._same_group(reservation, id_tag):
+                return reservation.id
+        if len(self._free()) <= len(self._for_any()):
+            raise VerbRefused("the last free connectors are reserved for others")
+        return None
+
+    def admits_remotely(self, connector: Connector, id_tag: str) -> bool:
+        """Whether a remote start with that tag may use the connector, by what is known locally (OCPP 1.6 §5.11)."""
+        held = self.on(connector)
+        parent = self._station.authorization.parent_of(id_tag)
+        if held is not None:
+            return _matches(held, id_tag, parent)
+        for_any = self._for_any()
+        if connector.status is Status.RESERVED and not for_any:
+            return False  # it booted so, and nobody knows for whom
+        return len(self._free()) > len(for_any) or any(_matches(other, id_tag, parent) for other in for_any)
+
+    def used_by(self, connector: Connector, id_tag: str) -> int | None:
+        """The id of the reservation that a remote start uses, as :meth:`admits_remotely` found it."""
+        parent = self._station.authorization.parent_of(id_tag)
+        held = self.on(connector)
+        candidates = [held] if held is not None else self._for_any()
+        return next((each.id for each in candidates if _matches(each, id_tag, parent)), None)
+
+    def consume(self, reservation_id: int | None) -> None:
+        """The reservation has served: a transaction begins with it."""
+        if reservation_id is not None:
+            self._forget(reservation_id)
+            self.show()
+
+    async def _same_group(self, reservation: Reservation, id_tag: str) -> bool:
+        if not reservation.parent_id_tag:
+            return False
+        parent = self._station.authorization.parent_of(id_tag)
+        if parent is None and self._station.online:
+            decision = await self._station.authorization.ask(id_tag)
+            parent = decision.info.parent_id_tag if decision.accepted and decision.info is not None else None
+        return parent is not None and same_tag(parent, reservation.parent_id_tag)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def on(self, connector: Connector) -> Reservation | None:
+        """The reservation of that very connector."""
+        return next((each for each in self._by_id.values() if each.connector_id == connector.id), None)
+
+    def connector_for(self, id_tag: str) -> Connector | None:
+        """The connector that is reserved for the tag."""
+        for reservation in self._by_id.values():
+            if reservation.connector_id > 0 and same_tag(reservation.id_tag, id_tag):
+                return self._station.connectors.get(reservation.connector_id)
+        return None
+
+    def _for_any(self) -> list[Reservation]:
+        return [each for each in self._by_id.values() if each.connector_id == 0]
+
+    def _free(self) -> list[Connector]:
+        """Connectors that a reservation for any connector could still use."""
+        return [
+            connector
+            for connector in self._station.connectors.values()
+            if connector.id > 0
+            and connector.operative
+            and connector.transaction is None
+            and connector.status in {Status.AVAILABLE, Status.RESERVED, Status.PREPARING, Status.FINISHING}
+            and self.on(connector) is None
+        ]
+
+    # -- status and end ----------------------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Bring the connectors' statuses in line: Reserved where reserved, Available where no longer.
+
+        A reservation for any connector shows once there are only as many free connectors as such reservations.
+        """
+        idle = [connector for connector in self._free() if connector.status in {Status.AVAILABLE, Status.RESERVED}]
+        scarce = bool(self._for_any()) and len(self._free()) <= len(self._for_any())
+        for connector in self._station.connectors.values():
+            reserved = connector.id > 0 and (self.on(connector) is not None or (scarce and connector in idle))
+            if reserved and connector.status is Status.AVAILABLE:
+                connector.move(Status.RESERVED)
+            elif not reserved and connector.status is Status.RESERVED and connector.template.boot_status != "Reserved":
+                connector.move(connector.at_rest)
+
+    def drop(self, connector: Connector) -> None:
+        """The connector is Faulted or Unavailable: its reservation ends (0: all end)."""
+        for reservation in list(self._by_id.values()):
+            if connector.id in {0, reservation.connector_id}:
+                self._station.log.info("reservation %s ends: connector %s is out of use", reservation.id, connector.id)
+                self._forget(reservation.id)
+
+    def _keep(self, reservation: Reservation) -> None:
+        self._by_id[reservation.id] = reservation
+        seconds = max(0.0, reservation.expiry - self._station.now())
+        self._timers[reservation.id] = self._station.clock.call_later(seconds, partial(self._expire, reservation.id))
+        self._station.remember()
+
+    def _forget(self, reservation_id: int) -> None:
+        if self._by_id.pop(reservation_id, None) is not None:
+            self._timers.pop(reservation_id).cancel()
+            self._station.remember()
+
+    def _expire(self, reservation_id: int) -> None:
+        self._station.log.info("reservation %s has expired", reservation_id)
+        self._forget(reservation_id)
+        self.show()
+
+
+def _matches(reservation: Reservation, id_tag: str, parent: str | None) -> bool:
+    if same_tag(reservation.id_tag, id_tag):
+        return True
+    return bool(reservation.parent_id_tag and parent and same_tag(reservation.parent_id_tag, parent))
