@@ -216,6 +216,8 @@ class Security:
         The AuthorizationKey with the station's id as user; ``supervisionUser`` and ``supervisionPassword`` where there
         is no key, or only the template's own under profile 0, where no standard asks for it.
         """
+        if self._station.credentials is not None:
+            return self._station.credentials
         station, template = self._station, self._station.info.template
         of_template = None
         if template.supervision_user and template.supervision_password is not None:

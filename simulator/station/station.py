@@ -65,7 +65,7 @@ class ChargingStation:
         self.log = get_station_logger(info.station_id)
         self._configured_url = supervision_url
         #: What :meth:`supervise` has set.
-        self._credentials: tuple[str, str | bytes] | None = None
+        self.credentials: tuple[str, str | bytes] | None = None
         self._clock_offset = 0.0
         self.keys = ConfigurationKeys(info, supervision_url)
         template = info.template
@@ -273,7 +273,7 @@ class ChargingStation:
             self.keys.set(template.supervision_url_ocpp_key, url)
         self._configured_url = url
         if user is not None and password is not None:
-            self._credentials = (user, password)
+            self.credentials = (user, password)
         self.remember()
         if self.started and not self.line.held():
             self.line.close(hold=False)
@@ -310,15 +310,6 @@ class ChargingStation:
             former, self._clock_offset = self._clock_offset, offset
             self.security.event(Kind.SETTING_SYSTEM_TIME, f"by {offset - former:+.3f} s")
             self._clock_offset = offset
-
-    def basic_auth(self) -> tuple[str, str | bytes] | None:
-        """User and password of HTTP Basic authentication, if the template has both."""
-        template = self.info.template
-        if self._credentials is not None:
-            return self._credentials
-        if template.supervision_user and template.supervision_password is not None:
-            return template.supervision_user, template.supervision_password
-        return None
 
     def follow_availability(self, connector: Connector) -> None:
         """Bring an idle connector's status in line with its administrative state (OCPP 1.6 §5.2)."""
