@@ -212,12 +212,13 @@ class PluggedVehicle:
         """Charge for at most ``seconds``, until the end is reached; returns the seconds that have passed."""
         model = self.model
         start = full_seconds(model.ramp_shape, model.ramp_up_seconds, self._ramp_s)
-        budget = full_seconds(model.ramp_shape, model.ramp_up_seconds, self._ramp_s + seconds) - start
+        end = full_seconds(model.ramp_shape, model.ramp_up_seconds, self._ramp_s + seconds)
+        budget = max(0.0, end - start)
         self._has_charged = True
         self._charged_wh, spent = self._curve.charge(self._charged_wh, budget, self._cap(), self._end_wh)
         if self._charged_wh >= self._end_wh and spent < budget:
-            end = elapsed_seconds(model.ramp_shape, model.ramp_up_seconds, start + spent)
-            seconds = min(seconds, max(0.0, end - self._ramp_s))
+            stop = elapsed_seconds(model.ramp_shape, model.ramp_up_seconds, start + spent)
+            seconds = min(seconds, max(0.0, stop - self._ramp_s))
         self._ramp_s += seconds
         return seconds
 

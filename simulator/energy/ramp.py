@@ -47,7 +47,7 @@ def full_seconds(shape: RampShape, duration: float, elapsed: float) -> float:
     if shape is RampShape.LINEAR:
         return duration * x * x / 2
     area = (_softplus(_STEEPNESS * (x - 0.5)) - _softplus(-_STEEPNESS / 2)) / _STEEPNESS
-    return duration * (area - _START * x) / _SCALE
+    return max(0.0, duration * (area - _START * x) / _SCALE)
 
 
 def elapsed_seconds(shape: RampShape, duration: float, full: float) -> float:
