@@ -247,6 +247,7 @@ async def station_world(
     speed: float = 1.0,
     boot: BootPolicy | None = None,
     central_tags: TagTable | None = None,
+    pace: Pace | None = None,
     start: bool = True,
     faults: bool = False,
     auto_reconnect_max_retries: int = -1,
@@ -260,6 +261,7 @@ async def station_world(
     :param tags: the tag list of the stations.
     :param central_tags: what the central system knows of tags; by default all are good.
     :param boot: what the central system answers to BootNotification; Accepted with 300 s by default.
+    :param pace: how fast the stations are started; all at once by default.
     :param start: whether the stations are started; else ``world.fleet.start(hash_id)`` does.
     :param faults: the stations may break rules here: do not fail for that.
     :param change: called before anything starts, to prepare the central system.
@@ -280,7 +282,7 @@ async def station_world(
                 seed=seed,
                 auto_reconnect_max_retries=auto_reconnect_max_retries,
             )
-            fleet = Fleet(services, SimulatorConfig(), Pace())
+            fleet = Fleet(services, SimulatorConfig(), pace or Pace())
             world = World(nursery, central, clock, fleet)
             world.bus = bus
             for kind in _EVENTS:

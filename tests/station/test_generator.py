@@ -308,3 +308,37 @@ async def test_delays_of_zero_do_not_spin() -> None:
     async with station_world(template=ONE | settings) as world:
         await world.sleep(100)
         assert 20 < len(world.transactions()) < 144
+
+
+@pytest.mark.parametrize(
+    ("keys", "tag", "starts"),
+    [
+        ({"LocalAuthListEnabled": "true"}, "KNOWN", True),
+        ({"LocalAuthListEnabled": "true", "LocalAuthorizeOffline": "false"}, "KNOWN", False),
+        ({"LocalAuthListEnabled": "false"}, "KNOWN", False),
+        ({"LocalAuthListEnabled": "false", "AllowOfflineTxForUnknownId": "true"}, "KNOWN", True),
+    ],
+)
+async def test_who_may_start_without_a_connection(keys: dict[str, str], tag: str, starts: bool) -> None:
+    async with station_world(template=ONE | generator(requireAuthorize=True), keys=keys, tags=[tag]) as world:
+        await world.ready()
+        world.go_offline()
+        await world.sleep(600)
+        counters = world.counters()
+        assert counters.rejected_authorize_requests == (0 if starts else counters.authorize_requests)
+        assert counters.authorize_requests > 5
+        await world.come_back()
+        await world.sleep(2)
+        assert world.sent("Authorize") == []
+        assert (len(world.transactions()) > 5) == starts
+
+
+async def test_a_known_tag_starts_at_once_where_the_keys_allow_it() -> None:
+    keys = {"LocalAuthListEnabled": "true", "LocalPreAuthorize": "true"}
+    async with station_world(template=ONE | generator(requireAuthorize=True), keys=keys, tags=["A"]) as world:
+        await world.sleep(200)
+        assert world.sent("Authorize") == []
+        assert len(world.transactions()) > 3
+        assert await world.key("LocalPreAuthorize", "false") == "Accepted"
+        await world.sleep(100)
+        assert len(world.sent("Authorize")) > 1
