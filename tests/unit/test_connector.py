@@ -79,7 +79,8 @@ def test_a_change_of_the_error_code_alone_is_told() -> None:
 def test_which_connector_can_be_promised() -> None:
     for status in ORDER:
         made, _ = connector(1, status)
-        assert made.usable == (status in {Status.AVAILABLE, Status.PREPARING, Status.FINISHING})
+        # Reserved: for whom is asked elsewhere.
+        assert made.usable == (status in {Status.AVAILABLE, Status.PREPARING, Status.FINISHING, Status.RESERVED})
         made.operative = False
         assert not made.usable
         assert made.at_rest is Status.UNAVAILABLE
