@@ -66,7 +66,7 @@ class Line:
     @property
     def url(self) -> str:
         """Where the next connection goes."""
-        return connection_url(self._station.security.way().url, self._station.info.station_id)
+        return connection_url(self._station.security.url, self._station.info.station_id)
 
     def held(self) -> bool:
         """Whether the line stays closed until :meth:`open`."""

@@ -6,6 +6,7 @@ never see a certificate. Times are POSIX seconds of the wall clock, as in every 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -142,14 +143,14 @@ def check_root(certificate: Certificate, now: float) -> None:
     _check_period(certificate, now, may_begin_later=False)
     if certificate.issuer == certificate.subject and not is_signed_by(certificate, certificate):
         raise BadCertificate("its signature is wrong")
-    for kind in (x509.BasicConstraints, x509.KeyUsage):
-        try:
-            value = certificate.extensions.get_extension_for_class(kind).value
-        except x509.ExtensionNotFound:
-            continue
-        if isinstance(value, x509.BasicConstraints) and not value.ca:
+    try:
+        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             raise BadCertificate("it is no certificate authority (basicConstraints)")
-        if isinstance(value, x509.KeyUsage) and not value.key_cert_sign:
+    except x509.ExtensionNotFound:
+        if certificate.version is not x509.Version.v1:  # which had no extensions
+            raise BadCertificate("it is no certificate authority (no basicConstraints)") from None
+    with contextlib.suppress(x509.ExtensionNotFound):
+        if not certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign:
             raise BadCertificate("it may not sign certificates (keyUsage)")
 
 

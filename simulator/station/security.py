@@ -78,6 +78,22 @@ class Trial(msgspec.Struct):
 class Security:
     """Survives power cycles and connections, like everything that a real station keeps in its memory."""
 
+    __slots__ = (
+        "_anchor",
+        "_asked_for",
+        "_certificates",
+        "_extension_used",
+        "_fallback_root_next",
+        "_key_of_template",
+        "_reconnecting",
+        "_renewal",
+        "_station",
+        "_told",
+        "_trial",
+        "events",
+        "triggers",
+    )
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self.events = SecurityEvents(station)
@@ -86,7 +102,7 @@ class Security:
         self._trial: Trial | None = None
         self._fallback_root_next = False
         #: What went wrong with connecting since the last success: an event is for the change, not for each attempt.
-        self._told: set[Kind] = set()
+        self._told: frozenset[Kind] = frozenset()
         #: The central system has used the security extension, so it knows it.
         self._extension_used = False
         self._reconnecting = False
@@ -183,13 +199,17 @@ class Security:
 
     # -- how it connects ---------------------------------------------------------------------------------------------
 
+    @property
+    def url(self) -> str:
+        """Where the next connection goes, without the station's id."""
+        url = self._station.supervision_url
+        return url if self.profile < 2 else as_wss(url)
+
     def way(self) -> Way:
         """How the next connection is to be opened."""
-        station = self._station
-        url, options = station.supervision_url, station.info.template.ws_options
-        profile = self.profile
+        options, profile = self._station.info.template.ws_options, self.profile
         if profile < 2:
-            return Way(url, options, self.basic_auth())
+            return Way(self.url, options, self.basic_auth())
         changes: dict[str, object] = {}
         fallback = self._fallback_root_next and self.certificates.has_fallback_root
         if roots := self.certificates.trusted(fallback=fallback):
@@ -200,7 +220,7 @@ class Security:
         if identity is not None:
             changes |= {"cert": identity.chain, "key": identity.key, "pfx": None, "passphrase": None}
         return Way(
-            as_wss(url),
+            self.url,
             msgspec.structs.replace(options, **changes),
             self.basic_auth() if profile < HIGHEST_PROFILE else None,
             identity,
@@ -230,7 +250,7 @@ class Security:
 
     def opened(self, way: Way, connection: Connection) -> None:
         """A connection has come about this way: what was on trial has passed."""
-        self._told.clear()
+        self._told = frozenset()
         self._anchor = connection.trust_anchor
         if self._trial is not None:
             self._station.log.info("connected with the changed credentials")
@@ -255,7 +275,7 @@ class Security:
         """No connection came about this way; returns whether another way is worth an attempt at once."""
         kind = _event_of(error)
         if kind is not None and kind not in self._told:
-            self._told.add(kind)
+            self._told |= {kind}
             self.event(kind, str(error))
         if isinstance(error, TlsFailed) and error.fault is TlsFault.PEER_CERTIFICATE and self.profile >= 2:
             if way.fallback_root:
@@ -318,8 +338,8 @@ class Security:
 
     def _key_written(self, former: str, value: str) -> None:
         self.event(Kind.RECONFIGURATION_OF_SECURITY_PARAMETERS, "AuthorizationKey")
-        self._on_trial(former={"AuthorizationKey": former})
-        if self.profile < HIGHEST_PROFILE:  # nobody is shown it there
+        if self.profile < HIGHEST_PROFILE:  # there nobody is shown it
+            self._on_trial(former={"AuthorizationKey": former})
             self._reconnect_soon("AuthorizationKey")
 
     def _profile_written(self, former: str, value: str) -> None:

@@ -120,10 +120,15 @@ class SecurityEvents:
         event = SecurityEvent(station.now(), kind, " ".join(tech_info.split())[:TECH_INFO_LENGTH])
         self._log.append(event)
         del self._log[:-LOG_LENGTH]
-        station.log.info("security event %s %s", kind, event.tech_info)
-        if not notify or kind not in NOTIFIED or self._stranger:
-            return
-        if not station.info.template.commands_support.allows_outgoing("SecurityEventNotification"):
+        sent = (
+            notify
+            and kind in NOTIFIED
+            and not self._stranger
+            and station.info.template.commands_support.allows_outgoing("SecurityEventNotification")
+        )
+        tell = station.log.info if sent else station.log.debug  # every boot is one: no line of the log for each
+        tell("security event %s %s", kind, event.tech_info)
+        if not sent:
             return
         if len(self._queue) >= QUEUE_LENGTH:
             lost = self._queue.pop(1 if self._outstanding else 0)

@@ -115,7 +115,10 @@ class Dispatcher:
             answer = self._unsupported(action)
             self._read(action, call.payload)
             return answer
-        return handler(self._read(action, call.payload))
+        request = self._read(action, call.payload)
+        if profile_of(action) == "Security":
+            station.security.extension_used()
+        return handler(request)
 
     def _profile_offered(self, action: str) -> bool:
         profile = profile_of(action)

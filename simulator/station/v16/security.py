@@ -4,7 +4,7 @@ A02, M03 to M05 and ExtendedTriggerMessage). GetLog and SignedUpdateFirmware are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simulator.ocpp.v16.enums import (
     CertificateSignedStatus,
@@ -51,23 +51,13 @@ class SecurityProfile:
 
     def handlers(self) -> Mapping[str, Handler]:
         """Handler by action."""
-        handlers: dict[str, Handler] = {
+        return {
             "CertificateSigned": self.certificate_signed,
             "DeleteCertificate": self.delete_certificate,
             "ExtendedTriggerMessage": self.extended_trigger_message,
             "GetInstalledCertificateIds": self.get_installed_certificate_ids,
             "InstallCertificate": self.install_certificate,
         }
-        return {action: self._noticed(handler) for action, handler in handlers.items()}
-
-    def _noticed(self, handler: Handler) -> Handler:
-        """Whoever sends one of these knows the extension."""
-
-        def handle(request: Any) -> Answer:
-            self._station.security.extension_used()
-            return handler(request)
-
-        return handle
 
     # -- certificates ------------------------------------------------------------------------------------------------
 
