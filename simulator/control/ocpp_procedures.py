@@ -30,10 +30,10 @@ from simulator.ocpp.v16.messages import (
     Response as OcppResponse,
 )
 from simulator.station.authorization import DEFAULT_ID_TAG
+from simulator.station.journal import UNKNOWN_ID
 from simulator.station.metering import meter_value
 from simulator.station.registration import boot_notification
 from simulator.station.station import ChargingStation
-from simulator.station.transaction import UNKNOWN_ID
 from simulator.timestamps import format_timestamp
 from ui_protocol.base import Response
 

@@ -8,6 +8,8 @@ Two lines wait for the one place on the wire:
   central system has answered them or their attempts are used up, however often the connection goes.
 
 Whichever came first goes first; while the first transaction message waits for its retry, passing CALLs overtake it.
+Transaction messages are data (:class:`~simulator.station.journal.TransactionMessage`), so that another process can go
+on with them; what an answer means is known to the one :class:`TransactionHandler` of the station.
 Nothing here is a task: answers, deadlines and new work each move the line on.
 """
 
@@ -16,8 +18,9 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import msgspec
 import outcome
@@ -28,6 +31,7 @@ from simulator.events import CallAnswered, CallErrorReceived, CallSent, CallTime
 from simulator.ocpp.errors import read_error_code
 from simulator.ocpp.frames import CallError, CallResult, encode_call
 from simulator.ocpp.v16.messages import RESPONSES, Request, Response, action_of, to_payload
+from simulator.station.journal import TransactionMessage
 from simulator.station.services import StationServices
 from simulator.transport.connection import ConnectionClosed
 
@@ -80,6 +84,18 @@ class Gate(enum.Enum):
     CLOSED = "closed"
 
 
+class TransactionHandler(Protocol):
+    """Whoever knows the transactions that the messages of the queue belong to."""
+
+    def wire_id(self, key: int) -> int:
+        """The central system's id, as far as it is known, of the transaction with that local key."""
+        ...
+
+    def answered(self, message: TransactionMessage, result: Result) -> None:
+        """Take the answer to a message, or the failure after its last attempt. It has left the queue."""
+        ...
+
+
 class QueuedCall:
     """A CALL on its way: waiting, sent, or done."""
 
@@ -87,8 +103,8 @@ class QueuedCall:
         "action",
         "attempts",
         "done",
+        "message",
         "not_before",
-        "of_transaction",
         "order",
         "payload",
         "sent_at",
@@ -98,24 +114,30 @@ class QueuedCall:
     def __init__(
         self,
         action: str,
-        payload: Callable[[], Request[Any]],
+        payload: Callable[[], dict[str, Any]],
         done: Callable[[Result], None],
         *,
         order: int,
-        of_transaction: bool = False,
+        message: TransactionMessage | None = None,
         triggered: bool = False,
     ) -> None:
         self.action = action
-        self.of_transaction = of_transaction
+        #: The member of the transaction queue that this CALL delivers; None for a passing CALL.
+        self.message = message
         #: Makes the content at the moment of sending: a transaction's id may only be known by then.
         self.payload = payload
         self.done = done
         self.order = order
         self.triggered = triggered
-        self.attempts = 0
+        self.attempts = 0 if message is None else message.attempts
         #: Wall instant before which a retry must not leave.
         self.not_before = 0.0
         self.sent_at = 0.0
+
+    @property
+    def of_transaction(self) -> bool:
+        """Whether this is a member of the transaction queue."""
+        return self.message is not None
 
 
 class CallRules(msgspec.Struct):
@@ -133,7 +155,6 @@ class CallLane:
     """The outgoing CALLs of one station.
 
     :param tell: logs one line at a level (``warning``, ``error``) in the station's name.
-    :param changed: called when the transaction queue has become empty.
     """
 
     def __init__(
@@ -149,6 +170,7 @@ class CallLane:
         self._station_id = station_id
         self._rules = rules
         self._tell = tell
+        self._handler: TransactionHandler | None = None
         self._post: Callable[[str], None] | None = None
         self._gate = Gate.BOOTING
         self._passing: deque[QueuedCall] = deque()
@@ -176,6 +198,19 @@ class CallLane:
     def queued_transaction_messages(self) -> int:
         """Transaction messages that the central system has not answered yet."""
         return len(self._transaction)
+
+    def transaction_messages(self) -> list[TransactionMessage]:
+        """Those messages, in their order and with the attempts made."""
+        messages = []
+        for call in self._transaction:
+            if call.message is not None:
+                call.message.attempts = call.attempts - (call is self._in_flight)
+                messages.append(call.message)
+        return messages
+
+    def hand_over(self, handler: TransactionHandler) -> None:
+        """Name who knows the transactions. Must be done before a transaction message is queued."""
+        self._handler = handler
 
     def attach(self, post: Callable[[str], None], gate: Gate) -> None:
         """Use a freshly opened connection, which ``post(text)`` puts a frame on."""
@@ -248,7 +283,8 @@ class CallLane:
     ) -> QueuedCall:
         """Send a passing CALL without waiting; ``done`` gets the answer or the failure, maybe before this returns."""
         action = action_of(request)
-        call = QueuedCall(action, lambda: request, done or _ignore, order=next(self._order), triggered=triggered)
+        payload = partial(to_payload, request)
+        call = QueuedCall(action, payload, done or _ignore, order=next(self._order), triggered=triggered)
         refusal = self._refusal(call)
         if refusal is not None:
             call.done(outcome.Error(refusal))
@@ -257,20 +293,24 @@ class CallLane:
             self._pump()
         return call
 
-    def queue_transaction_message(
-        self,
-        action: str,
-        payload: Callable[[], Request[Any]],
-        done: Callable[[Result], None] | None = None,
-    ) -> None:
-        """Add a message to the transaction queue; ``done`` gets the answer, or the failure after the last attempt."""
-        if not self._rules.supported(action):
-            error = NotAllowed(f"{action} is switched off by commandsSupport")
-            (done or _ignore)(outcome.Error(error))
+    def queue_transaction_message(self, message: TransactionMessage) -> None:
+        """Add a message to the transaction queue; the handler gets the answer, or the failure of the last attempt."""
+        assert self._handler is not None
+        answered = partial(self._handler.answered, message)
+        if not self._rules.supported(message.action):
+            answered(outcome.Error(NotAllowed(f"{message.action} is switched off by commandsSupport")))
             return
-        call = QueuedCall(action, payload, done or _ignore, order=next(self._order), of_transaction=True)
+        payload = partial(self._bound, message)
+        call = QueuedCall(message.action, payload, answered, order=next(self._order), message=message)
         self._transaction.append(call)
         self._pump()
+
+    def _bound(self, message: TransactionMessage) -> dict[str, Any]:
+        """The content of a transaction message with the id by which the central system knows the transaction now."""
+        if message.transaction is None or message.action == "StartTransaction":
+            return message.payload
+        assert self._handler is not None
+        return {**message.payload, "transactionId": self._handler.wire_id(message.transaction)}
 
     async def delivered(self) -> None:
         """Wait until nothing is under way or waits that may be sent. Bounded by the caller."""
@@ -325,7 +365,7 @@ class CallLane:
 
     def _put_on_wire(self, call: QueuedCall) -> None:
         assert self._post is not None
-        payload = to_payload(call.payload())
+        payload = call.payload()
         if self._rules.validate:
             violation = self._services.validator.request(call.action, payload)
             if violation is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import trio
@@ -39,6 +39,13 @@ class GeneratorStatus(msgspec.Struct, rename="camel", omit_defaults=False):
     rejected_stop_transaction_requests: int = 0
     skipped_consecutive_transactions: int = 0
     skipped_transactions: int = 0
+
+
+class GeneratorMemory(msgspec.Struct, rename="camel"):
+    """What a generator keeps from process to process."""
+
+    statuses: dict[int, GeneratorStatus]
+    tag_index: int = 0
 
 
 class _Loop:
@@ -120,6 +127,20 @@ class Generator:
                 continue
             self._used[connector_id] = 0.0
             self._launch(connector_id)
+
+    def to_memory(self) -> Any:
+        """The counters and the next tag; None while there are none. Whether it runs is the template's business."""
+        if not self.statuses:
+            return None
+        return {"statuses": msgspec.to_builtins(self.statuses, str_keys=True), "tagIndex": self._tag_index}
+
+    def from_memory(self, kept: Any) -> None:
+        """Take what was kept."""
+        memory = msgspec.convert(kept, GeneratorMemory, strict=False)
+        self._tag_index = memory.tag_index
+        for connector_id, status in memory.statuses.items():
+            if connector_id > 0 and connector_id in self._station.connectors:
+                self.statuses[connector_id] = msgspec.structs.replace(status, start=False)
 
     async def stop(self, connector_ids: list[int] | None = None) -> None:
         """Stop the loop of the connectors named, or of all, and wait until their transactions are ended.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from simulator.energy.meter_values import ENERGY, parse_measurands
 from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, FEATURE_PROFILES
+from simulator.station.memory import KEYS
 from simulator.templates.info import StationInfo
 
 #: The profiles whose messages this program answers, as ``SupportedFeatureProfiles`` names them.
@@ -105,6 +107,8 @@ class Key(msgspec.Struct):
     read_only: bool = False
     visible: bool = True
     reboot: bool = False
+    #: What the template or this program gives the key: where the value differs, somebody has changed it.
+    given: str | None = None
 
 
 class _Keeper(msgspec.Struct, frozen=True):
@@ -113,9 +117,18 @@ class _Keeper(msgspec.Struct, frozen=True):
 
 
 class ConfigurationKeys:
-    """The keys of one station, by case-insensitive name, in the order of their creation."""
+    """The keys of one station, by case-insensitive name, in the order of their creation.
 
-    def __init__(self, info: StationInfo, supervision_url: str) -> None:
+    Kept from process to process: what the user or the central system has changed stays as it is, all else follows the
+    template.
+
+    :param changed: called after each change of a value.
+    """
+
+    name = KEYS
+
+    def __init__(self, info: StationInfo, supervision_url: str, changed: Callable[[], None] = lambda: None) -> None:
+        self._tell = changed
         self._keys: dict[str, Key] = {}
         self._watchers: dict[str, list[Callable[[str], None]]] = {}
         self._keepers: dict[str, _Keeper] = {}
@@ -125,6 +138,8 @@ class ConfigurationKeys:
         for entry in info.template.configuration_keys:
             self._keys[entry.key.lower()] = Key(entry.key, entry.value, entry.readonly, entry.visible, entry.reboot)
         self._add_missing(info, supervision_url)
+        for key in self._keys.values():
+            key.given = key.value
 
     def _add_missing(self, info: StationInfo, supervision_url: str) -> None:
         template = info.template
@@ -228,6 +243,50 @@ class ConfigurationKeys:
     def _changed(self, key: Key) -> None:
         for act in self._watchers.get(key.name.lower(), ()):
             act(key.value or "")
+        self._tell()
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def to_memory(self) -> list[dict[str, Any]]:
+        """Every key as the reference simulator writes it, and beside its value the one that was given to it."""
+        return [
+            {
+                "key": key.name,
+                "readonly": key.read_only,
+                **({} if key.value is None else {"value": key.value}),
+                "visible": key.visible,
+                "reboot": key.reboot,
+                "templateValue": key.given,
+            }
+            for key in self._keys.values()
+        ]
+
+    def from_memory(self, kept: Any) -> None:
+        """Take over what was changed: what differs from the value given to it then or, where none is noted, now."""
+        for entry in msgspec.convert(kept, list[KeptKey], strict=False):
+            key = self._keys.get(entry.key.lower())
+            given = entry.template_value
+            if given is msgspec.UNSET:  # a file of the reference simulator
+                given = None if key is None else key.given
+            if entry.value is None or entry.value == given or entry.key.lower() == "numberofconnectors":
+                continue
+            value = acceptable(entry.key, entry.value, phases=self._phases)
+            if value is None or (entry.key.lower() == self._url_key and not _is_supervision_url(value)):
+                continue
+            if key is None:
+                key = self._keys[entry.key.lower()] = Key(entry.key, None, entry.readonly, entry.visible, entry.reboot)
+            key.value = value
+
+
+class KeptKey(msgspec.Struct):
+    """A key in a file."""
+
+    key: str
+    value: str | None = None
+    readonly: bool = False
+    visible: bool = True
+    reboot: bool = False
+    template_value: str | msgspec.UnsetType | None = msgspec.field(default=msgspec.UNSET, name="templateValue")
 
 
 #: How many of the unit make one ampere.

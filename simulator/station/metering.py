@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from simulator.energy.electrical import Circuit, available_power
 from simulator.energy.meter import ConnectorMeter
 from simulator.energy.meter_plan import MeterSwitches, meter_plan
@@ -36,6 +38,14 @@ def connector_meter(info: StationInfo, definition: ConnectorTemplate) -> Connect
         per_transaction=template.metering_per_transaction,
     )
     return ConnectorMeter(meter_plan(definition.meter_values, circuit(info), switches))
+
+
+def raise_register(station: ChargingStation, connector_id: int, lifetime_wh: float) -> None:
+    """Let a connector's register not show less than it did in an earlier process. No transaction may run."""
+    connector = station.connectors.get(connector_id)
+    if connector is not None and connector.meter is not None and connector.meter.lifetime_wh < lifetime_wh:
+        state = msgspec.structs.replace(connector.meter.state, lifetime_wh=lifetime_wh, transaction_wh=0.0)
+        connector.meter = ConnectorMeter(connector.meter.plan, state)
 
 
 def power_limit(station: ChargingStation, connector: Connector) -> float:

@@ -13,6 +13,8 @@ from simulator.config.ws_options import WebSocketOptions
 from simulator.events import EventBus
 from simulator.ids import MessageIds
 from simulator.ocpp.validation import PayloadValidator
+from simulator.station.journal import NoJournal, TransactionJournal
+from simulator.station.memory import NoStore, StationStore
 from simulator.transport.connection import Connection
 
 
@@ -61,6 +63,8 @@ class StationServices(msgspec.Struct, frozen=True, kw_only=True):
     dialer: Dials
     validator: PayloadValidator
     message_ids: MessageIds
+    journal: TransactionJournal = NoJournal()
+    store: StationStore = NoStore()
     seed: int | None = None
     auto_reconnect_max_retries: int = -1
     certificates: Callable[[str], CertificateStore] | None = None

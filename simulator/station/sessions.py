@@ -18,8 +18,11 @@ from simulator.ocpp.v16.messages import (
 )
 from simulator.station.calls import Result
 from simulator.station.connector import Start
+from simulator.station.journal import UNKNOWN_ID
+from simulator.station.memory import LATER
 from simulator.station.metering import begin_value, end_value, meter_value, metered, power_limit
-from simulator.station.transaction import UNKNOWN_ID, Transaction
+from simulator.station.transaction import Transaction
+from simulator.station.transaction_book import TransactionBook
 from simulator.timestamps import format_timestamp
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class Sessions:
         self._station = station
         #: The transaction of each connector that ended last.
         self._last: dict[int, Transaction] = {}
+        self.book = TransactionBook(station, self)
         station.keys.watch("MeterValueSampleInterval", lambda _: self._interval_changed())
 
     # -- beginning ---------------------------------------------------------------------------------------------------
@@ -70,21 +74,20 @@ class Sessions:
         if connector.status in {Status.FINISHING, Status.RESERVED}:  # the table has no way from there to Charging
             connector.move(Status.PREPARING)
         station.reservations.consume(start.reservation_id)
-        station.lane.queue_transaction_message(
-            "StartTransaction",
-            lambda: StartTransactionRequest(
+        begin = begin_value(station, transaction)
+        transaction.transaction_data.append(begin)
+        self.book.begun(
+            transaction,
+            StartTransactionRequest(
                 connector_id=connector.id,
                 id_tag=id_tag,
                 meter_start=transaction.meter_start,
                 reservation_id=start.reservation_id,
                 timestamp=format_timestamp(transaction.started_at),
             ),
-            lambda result: self._start_answered(transaction, result),
         )
-        begin = begin_value(station, transaction)
         if station.info.template.begin_end_meter_values:
             self._send_meter_values(transaction, begin)
-        transaction.transaction_data.append(begin)
         connector.locked = True
         connector.move(Status.CHARGING)
         if start.profile is not None:
@@ -95,13 +98,13 @@ class Sessions:
         station.spawn(self._sample, transaction)
         return transaction
 
-    def _start_answered(self, transaction: Transaction, result: Result) -> None:
+    def start_answered(self, transaction: Transaction, result: Result) -> None:
+        """StartTransaction is answered, and the transaction has its id; or it was given up."""
         station, connector = self._station, transaction.connector
         if isinstance(result, outcome.Error):
-            transaction.id = UNKNOWN_ID
             transaction.told_start(False)
             return
-        transaction.id = result.value.transaction_id
+        assert transaction.id is not None
         info: IdTagInfo = result.value.id_tag_info
         transaction.parent_id_tag = info.parent_id_tag
         station.authorization.learn(transaction.id_tag, info)
@@ -157,7 +160,7 @@ class Sessions:
         """
         if transaction.ended:
             return
-        station, connector, template = self._station, transaction.connector, self._station.info.template
+        station, connector = self._station, transaction.connector
         assert connector.meter is not None
         if id_tag is None and reason in {Reason.LOCAL, Reason.REMOTE}:
             id_tag = transaction.id_tag
@@ -166,31 +169,7 @@ class Sessions:
         transaction.stop_id_tag = id_tag
         transaction.stopped_at = station.now()
         transaction.meter_stop = meter_stop = connector.meter.end_transaction()
-        end = end_value(station, transaction)
-        transaction.transaction_data.append(end)
-        after = template.out_of_order_end_meter_values and not template.ocpp_strict_compliance
-        if template.begin_end_meter_values and not after:
-            self._send_meter_values(transaction, end)
-        data = tuple(transaction.transaction_data) if self._sends_transaction_data() else None
-        stopped_at = transaction.stopped_at
-
-        def answered(result: Result) -> None:
-            if template.begin_end_meter_values and after:
-                self._send_meter_values(transaction, end)
-            self._stop_answered(transaction, result)
-
-        station.lane.queue_transaction_message(
-            "StopTransaction",
-            lambda: StopTransactionRequest(
-                id_tag=id_tag,
-                meter_stop=meter_stop,
-                timestamp=format_timestamp(stopped_at),
-                transaction_id=transaction.wire_id,
-                reason=reason,
-                transaction_data=data,
-            ),
-            answered,
-        )
+        self._report_end(transaction, reason)
         connector.transaction = None
         self._last[connector.id] = transaction
         connector.locked = False
@@ -202,12 +181,46 @@ class Sessions:
             meter_stop - transaction.meter_start,
         )
         connector.move(Status.FINISHING, info=info)
+        station.memory.changed(LATER)  # the register; the journal has it at once
         transaction.told_end()
         transaction.sampling.ring()
         station.limits.transaction_ended(connector)
         station.presence.depart_after(transaction)
 
-    def _stop_answered(self, transaction: Transaction, result: Result) -> None:
+    def close_lost(self, transaction: Transaction, *, at: float, meter_stop: int) -> None:
+        """End a transaction of an earlier process, which died while it was running (OCPP 1.6 §5.16, PowerLoss)."""
+        transaction.reason = Reason.POWER_LOSS
+        transaction.stopped_at, transaction.meter_stop = at, meter_stop
+        self._report_end(transaction, Reason.POWER_LOSS)
+
+    def _report_end(self, transaction: Transaction, reason: Reason) -> None:
+        """Queue the StopTransaction of a transaction that has ended, and its last MeterValues if they go before it."""
+        assert transaction.meter_stop is not None
+        assert transaction.stopped_at is not None
+        end = end_value(self._station, transaction)
+        transaction.transaction_data.append(end)
+        if self._station.info.template.begin_end_meter_values and not self._ends_out_of_order():
+            self._send_meter_values(transaction, end)
+        self.book.ended(
+            transaction,
+            StopTransactionRequest(
+                id_tag=transaction.stop_id_tag,
+                meter_stop=transaction.meter_stop,
+                timestamp=format_timestamp(transaction.stopped_at),
+                transaction_id=UNKNOWN_ID,  # the one that is known when it leaves takes its place
+                reason=reason,
+                transaction_data=tuple(transaction.transaction_data) if self._sends_transaction_data() else None,
+            ),
+        )
+
+    def _ends_out_of_order(self) -> bool:
+        template = self._station.info.template
+        return template.out_of_order_end_meter_values and not template.ocpp_strict_compliance
+
+    def stop_answered(self, transaction: Transaction, result: Result) -> None:
+        """StopTransaction is answered or given up."""
+        if self._station.info.template.begin_end_meter_values and self._ends_out_of_order():
+            self._send_meter_values(transaction, end_value(self._station, transaction))
         assert transaction.meter_stop is not None
         assert transaction.reason is not None
         if isinstance(result, outcome.Value):
@@ -279,19 +292,20 @@ class Sessions:
         reading = meter_value(
             station, connector, station.keys.text("MeterValuesSampledData"), ReadingContext.SAMPLE_PERIODIC
         )
-        self._send_meter_values(transaction, reading)
+        data = None
         if station.keys.items("StopTxnSampledData"):
-            transaction.transaction_data.append(
-                meter_value(station, connector, station.keys.text("StopTxnSampledData"), ReadingContext.SAMPLE_PERIODIC)
+            data = meter_value(
+                station, connector, station.keys.text("StopTxnSampledData"), ReadingContext.SAMPLE_PERIODIC
             )
+            transaction.transaction_data.append(data)
+        self._send_meter_values(transaction, reading, data=data)
         station.publish(MeterSampled, connector.id, *metered(connector))
 
-    def _send_meter_values(self, transaction: Transaction, reading: MeterValue) -> None:
-        self._station.lane.queue_transaction_message(
-            "MeterValues",
-            lambda: MeterValuesRequest(
-                connector_id=transaction.connector.id, transaction_id=transaction.wire_id, meter_value=(reading,)
-            ),
+    def _send_meter_values(
+        self, transaction: Transaction, reading: MeterValue, *, data: MeterValue | None = None
+    ) -> None:
+        self.book.queue(
+            transaction, MeterValuesRequest(connector_id=transaction.connector.id, meter_value=(reading,)), data=data
         )
 
     def _interval_changed(self) -> None:

@@ -29,6 +29,8 @@ from simulator.station.connection import Line
 from simulator.station.connector import Connector
 from simulator.station.generator import Generator
 from simulator.station.keys import ConfigurationKeys
+from simulator.station.memory import StationMemory
+from simulator.station.memory_parts import parts_of
 from simulator.station.metering import connector_meter, power_limit
 from simulator.station.presence import Presence
 from simulator.station.registration import Registration, clock_offset
@@ -67,7 +69,9 @@ class ChargingStation:
         #: What :meth:`supervise` has set.
         self.credentials: tuple[str, str | bytes] | None = None
         self._clock_offset = 0.0
-        self.keys = ConfigurationKeys(info, supervision_url)
+        self.memory = StationMemory(self)
+        self.keys = ConfigurationKeys(info, supervision_url, self.remember)
+        self.memory.add(self.keys, self.memory.keeps_ocpp)
         template = info.template
         self.lane = CallLane(
             services,
@@ -102,7 +106,6 @@ class ChargingStation:
         self.dispatcher = Dispatcher(self)
         self.started = False
         self.stopping = False
-        self.memory_changed = False
         self._nursery: trio.Nursery | None = None
         self._reset_wanted: Reason | None = None
         #: The power fails without a warning: nothing is said any more.
@@ -113,6 +116,10 @@ class ChargingStation:
         #: Ends the time away of a reset.
         self._away = Alarm(self.clock)
         self._settled_at = self.clock.now()
+        for part, switch in parts_of(self):
+            self.memory.add(part, switch)
+        self.sessions.book.take_up()
+        self.memory.complete()
 
     def __repr__(self) -> str:
         return f"ChargingStation({self.info.station_id!r})"
@@ -365,8 +372,8 @@ class ChargingStation:
         self.publish(StationChanged)
 
     def remember(self) -> None:
-        """Something has changed that outlives the process."""
-        self.memory_changed = True
+        """Note that something has changed which outlives the process."""
+        self.memory.changed()
 
     def publish(self, kind: type[Event], *details: Any) -> None:
         """Publish an event in the station's name."""

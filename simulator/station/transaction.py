@@ -10,12 +10,10 @@ import trio
 from simulator.clock import Alarm
 from simulator.ocpp.v16.enums import Reason
 from simulator.ocpp.v16.messages import MeterValue
+from simulator.station.journal import UNKNOWN_ID, Register
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector
-
-#: The id of a transaction whose StartTransaction was given up (OCPP 1.6 errata 3.18).
-UNKNOWN_ID = -1
 
 
 class Transaction:
@@ -33,10 +31,12 @@ class Transaction:
         "energy_suspended",
         "id",
         "id_tag",
+        "key",
         "meter_start",
         "meter_stop",
         "parent_id_tag",
         "reason",
+        "register",
         "remote",
         "reservation_id",
         "sampling",
@@ -46,6 +46,7 @@ class Transaction:
         "stop_id_tag",
         "stopped_at",
         "transaction_data",
+        "undelivered",
     )
 
     def __init__(
@@ -68,6 +69,12 @@ class Transaction:
         #: The same instant on the process's clock, from which sample times count.
         self.started_virtual = started_virtual
         self.meter_start = meter_start
+        #: The station's own number for it, given by the book of transactions.
+        self.key = 0
+        #: Messages that the central system has not answered.
+        self.undelivered = 0
+        #: The last reading that the journal knows.
+        self.register = Register(meter_start, float(meter_start), started_at)
         #: What the central system calls it; None until StartTransaction is answered.
         self.id: int | None = None
         self.parent_id_tag: str | None = None

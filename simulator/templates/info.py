@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from simulator.energy.electrical import Circuit, maximum_amperage
-from simulator.templates.identity import serial_number
+from simulator.templates.identity import MAX_PREFIX, serial_number
 from simulator.templates.load import LoadedTemplate
 from simulator.templates.model import ConnectorTemplate, CurrentOutType, StationTemplate
 
@@ -63,17 +63,23 @@ def resolve_station(
     rng: random.Random,
     id_tags: Sequence[str] = (),
     fallback_supervision_urls: Sequence[str] = (),
+    kept: Mapping[str, Any] | None = None,
 ) -> StationInfo:
     """Settle what a template leaves open for the station with that ``index``.
 
     ``rng`` picks from lists (power, number of connectors), deals connectors and makes serial numbers, always in one
     order: the same ``rng`` gives the same station. ``fallback_supervision_urls`` are for a template that names none.
+
+    ``kept`` is the ``stationInfo`` of an earlier run: what it drew stays as long as the template allows it.
     """
     template = loaded.template
+    kept = kept or {}
     circuit = circuit_of(template)
-    count = number_of_connectors(template, rng)
+    count = _stays(kept.get("numberOfConnectors"), number_of_connectors(template, rng), template.number_of_connectors)
     connectors = _deal_connectors(template, count, rng)
     power = _maximum_power(template, circuit, count, rng)
+    watts = 1000.0 if template.power_unit == "kW" else 1.0
+    power = _stays(kept.get("maximumPower"), power, [value * watts for value in template.power or ()])
     return StationInfo(
         template=template,
         raw=loaded.raw,
@@ -82,9 +88,13 @@ def resolve_station(
         template_hash=loaded.template_hash,
         station_id=station_id,
         hash_id=hash_id,
-        charge_point_serial_number=serial_number(template.charge_point_serial_number_prefix, rng),
-        charge_box_serial_number=serial_number(template.charge_box_serial_number_prefix, rng),
-        meter_serial_number=serial_number(template.meter_serial_number_prefix, rng),
+        charge_point_serial_number=_serial_number(
+            template.charge_point_serial_number_prefix, kept.get("chargePointSerialNumber"), rng
+        ),
+        charge_box_serial_number=_serial_number(
+            template.charge_box_serial_number_prefix, kept.get("chargeBoxSerialNumber"), rng
+        ),
+        meter_serial_number=_serial_number(template.meter_serial_number_prefix, kept.get("meterSerialNumber"), rng),
         maximum_power=power,
         maximum_amperage=maximum_amperage(power, count, circuit),
         number_of_connectors=count,
@@ -129,6 +139,16 @@ def _maximum_power(template: StationTemplate, circuit: Circuit, connectors: int,
             return ASSUMED_DC_WATTS
         return connectors * circuit.conductors * circuit.voltage * ASSUMED_AMPERES
     return _pick(template.power, rng) * (1000.0 if template.power_unit == "kW" else 1.0)
+
+
+def _stays(kept: Any, drawn: _T, choices: Sequence[_T] | None) -> _T:
+    """What an earlier run drew, if it is still one of several choices; else what this one has drawn."""
+    return next((choice for choice in choices or () if choice == kept), drawn)
+
+
+def _serial_number(prefix: str | None, kept: Any, rng: random.Random) -> str | None:
+    drawn = serial_number(prefix, rng)
+    return kept if prefix and isinstance(kept, str) and kept.startswith(prefix[:MAX_PREFIX]) else drawn
 
 
 def _pick(values: Sequence[_T], rng: random.Random) -> _T:

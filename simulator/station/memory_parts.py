@@ -1,0 +1,104 @@
+"""Which parts of a station are kept from process to process, besides its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from simulator.energy.meter import ConnectorMeter, MeterState
+from simulator.station.memory import INFO, Part, Remembers
+from simulator.station.reservations import Reservation
+from simulator.templates.info import StationInfo
+
+if TYPE_CHECKING:
+    from simulator.station.station import ChargingStation
+
+
+def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, bool]]:
+    """The parts, each with whether its switch is on."""
+    memory = station.memory
+    known, limits, generator = station.authorization, station.limits, station.generator
+    yield Part(INFO, lambda: station_info(station.info), lambda _: None), memory.keeps_station
+    yield _registers(station), memory.keeps_station
+    yield _availability(station), memory.keeps_ocpp
+    yield Part("localList", known.local_list.to_memory, known.local_list.from_memory), memory.keeps_ocpp
+    yield Part("authorizationCache", known.cache.to_memory, known.cache.from_memory), memory.keeps_ocpp
+    yield _reservations(station), memory.keeps_ocpp
+    yield Part("chargingProfiles", limits.to_memory, limits.from_memory), memory.keeps_ocpp
+    yield Part("generator", generator.to_memory, generator.from_memory), memory.keeps_generator
+
+
+def station_info(info: StationInfo) -> dict[str, Any]:
+    """Who the station is, with the names of the reference simulator; no member is a secret."""
+    template = info.template
+    facts = {
+        "hashId": info.hash_id,
+        "chargingStationId": info.station_id,
+        "templateName": info.template_name,
+        "templateIndex": info.template_index,
+        "templateHash": info.template_hash,
+        "chargePointVendor": template.charge_point_vendor,
+        "chargePointModel": template.charge_point_model,
+        "chargePointSerialNumber": info.charge_point_serial_number,
+        "chargeBoxSerialNumber": info.charge_box_serial_number,
+        "meterSerialNumber": info.meter_serial_number,
+        "numberOfConnectors": info.number_of_connectors,
+        "maximumPower": info.maximum_power,
+        "maximumAmperage": info.maximum_amperage,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _registers(station: ChargingStation) -> Part:
+    """What the meters have counted in all their life; what they count per transaction begins anew."""
+
+    def to_memory() -> Any:
+        states = {
+            str(connector.id): msgspec.to_builtins(connector.meter.state)
+            for connector in station.connectors.values()
+            if connector.meter is not None and connector.meter.lifetime_wh > 0
+        }
+        return states or None
+
+    def from_memory(kept: Any) -> None:
+        for connector_id, state in msgspec.convert(kept, dict[str, MeterState]).items():
+            connector = station.connectors.get(int(connector_id))
+            if connector is not None and connector.meter is not None:
+                lifetime = MeterState(state.lifetime_wh, lifetime_others=state.lifetime_others)
+                connector.meter = ConnectorMeter(connector.meter.plan, lifetime)
+
+    return Part("registers", to_memory, from_memory)
+
+
+def _availability(station: ChargingStation) -> Part:
+    """Which connectors ChangeAvailability has made Inoperative (OCPP 1.6 §5.2: persistent over a reboot)."""
+
+    def to_memory() -> Any:
+        return [connector.id for connector in station.connectors.values() if not connector.operative] or None
+
+    def from_memory(kept: Any) -> None:
+        for connector_id in msgspec.convert(kept, list[int]):
+            if connector_id in station.connectors:
+                station.connectors[connector_id].operative = False
+
+    return Part("inoperative", to_memory, from_memory)
+
+
+def _reservations(station: ChargingStation) -> Part:
+    """The reservations that have not expired (OCPP 1.6 §5.13)."""
+
+    def to_memory() -> Any:
+        return [msgspec.to_builtins(reservation) for reservation in station.reservations] or None
+
+    def from_memory(kept: Any) -> None:
+        station.reservations.restore(msgspec.convert(kept, list[Reservation]))
+
+    return Part("reservations", to_memory, from_memory)
+
+
+def kept_info(kept: Mapping[str, Any], info_switch: bool) -> Mapping[str, Any]:
+    """The ``stationInfo`` of what is kept of a station, empty where that is switched off."""
+    info = kept.get(INFO)
+    return info if info_switch and isinstance(info, Mapping) else {}

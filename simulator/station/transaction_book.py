@@ -1,0 +1,235 @@
+"""The station's book of transactions that are not settled with the central system: running, or with messages to send.
+
+Every message of the transaction queue comes from here: it is numbered, written to the journal, queued.
+After a crash of the process the book of the next one takes up the queue where it was, and ends what was running.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import outcome
+
+from simulator.clock import Alarm
+from simulator.ocpp.v16.enums import Reason
+from simulator.ocpp.v16.messages import MeterValue, Request, action_of, to_payload
+from simulator.station.connector import Connector
+from simulator.station.journal import (
+    UNKNOWN_ID,
+    Answered,
+    Begun,
+    Ended,
+    Ending,
+    KeptTransaction,
+    Queued,
+    Register,
+    StationPast,
+    TransactionMessage,
+)
+from simulator.station.metering import connector_meter, raise_register
+from simulator.station.transaction import Transaction
+from simulator.templates.model import ConnectorTemplate
+
+if TYPE_CHECKING:
+    from simulator.station.calls import Result
+    from simulator.station.sessions import Sessions
+    from simulator.station.station import ChargingStation
+
+
+class TransactionBook:
+    """Numbers, writes down and queues transaction messages, and finds the transaction that an answer belongs to."""
+
+    def __init__(self, station: ChargingStation, sessions: Sessions) -> None:
+        self._station = station
+        self._sessions = sessions
+        self._journal = station.services.journal
+        self._hash_id = station.info.hash_id
+        self._transactions: dict[int, Transaction] = {}
+        self._next_number = 1
+        self._next_key = 1
+        station.lane.hand_over(self)
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def begun(self, transaction: Transaction, request: Request[Any]) -> None:
+        """A transaction begins: give it its key and queue its StartTransaction."""
+        transaction.key, self._next_key = self._next_key, self._next_key + 1
+        transaction.register = reading(transaction, transaction.started_at)
+        self._transactions[transaction.key] = transaction
+        message = self._message(transaction, request)
+        self._journal.write(self._hash_id, Begun(kept(transaction), message))
+        self._send(message)
+
+    def queue(self, transaction: Transaction | None, request: Request[Any], *, data: MeterValue | None = None) -> None:
+        """Queue MeterValues, with what the meter shows now and maybe a reading for ``transactionData``."""
+        message = self._message(transaction, request)
+        self._note(transaction, message, data)
+        self._send(message)
+
+    def keep(self, transaction: Transaction, data: MeterValue) -> None:
+        """Note a reading for ``transactionData`` that goes into no message of its own."""
+        self._note(transaction, None, data)
+
+    def ended(self, transaction: Transaction, request: Request[Any]) -> None:
+        """A transaction has ended: queue its StopTransaction."""
+        message = self._message(transaction, request)
+        ending = ending_of(transaction)
+        assert ending is not None
+        lifetime = reading(transaction, ending.at).lifetime
+        self._journal.write(self._hash_id, Ended(transaction.key, ending, lifetime, message))
+        self._send(message)
+
+    def _note(
+        self, transaction: Transaction | None, message: TransactionMessage | None, data: MeterValue | None
+    ) -> None:
+        runs = transaction is not None and not transaction.ended
+        key, register = None, None
+        if transaction is not None and runs:
+            key = transaction.key
+            register = transaction.register = reading(transaction, self._station.now())
+        kept_data = None if data is None else to_payload(data)
+        self._journal.write(self._hash_id, Queued(message, key, register, kept_data))
+
+    def _message(self, transaction: Transaction | None, request: Request[Any]) -> TransactionMessage:
+        payload = to_payload(request)
+        key = None
+        if transaction is not None:
+            payload.pop("transactionId", None)
+            key = transaction.key
+            transaction.undelivered += 1
+        number, self._next_number = self._next_number, self._next_number + 1
+        return TransactionMessage(number, action_of(request), payload, key)
+
+    def _send(self, message: TransactionMessage) -> None:
+        self._station.lane.queue_transaction_message(message)
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def wire_id(self, key: int) -> int:
+        """The central system's id of a transaction; -1 if its start was given up or its answer is lost."""
+        transaction = self._transactions.get(key)
+        return UNKNOWN_ID if transaction is None else transaction.wire_id
+
+    def answered(self, message: TransactionMessage, result: Result) -> None:
+        """Take the answer to a message, or the failure after its last attempt."""
+        transaction = None if message.transaction is None else self._transactions.get(message.transaction)
+        if transaction is None:
+            self._journal.write(self._hash_id, Answered(message.number))
+            return
+        transaction.undelivered -= 1
+        if message.action == "StartTransaction":
+            transaction.id = result.value.transaction_id if isinstance(result, outcome.Value) else UNKNOWN_ID
+            self._journal.write(self._hash_id, Answered(message.number, transaction.key, transaction.id))
+            self._sessions.start_answered(transaction, result)
+        elif message.action == "StopTransaction":
+            # First what follows it: readings that are sent after it still need the transaction.
+            self._sessions.stop_answered(transaction, result)
+            self._journal.write(self._hash_id, Answered(message.number, transaction.key, stopped=True))
+        else:
+            self._journal.write(self._hash_id, Answered(message.number))
+        if transaction.ended and transaction.undelivered == 0:
+            self._transactions.pop(transaction.key, None)
+
+    # -- from process to process -------------------------------------------------------------------------------------
+
+    def whole(self) -> StationPast:
+        """All that the journal must know of the station."""
+        connectors = self._station.connectors.values()
+        return StationPast(
+            next_number=self._next_number,
+            next_key=self._next_key,
+            messages=self._station.lane.transaction_messages(),
+            transactions={key: kept(transaction) for key, transaction in self._transactions.items()},
+            registers={c.id: c.meter.lifetime_wh for c in connectors if c.meter is not None and c.meter.lifetime_wh},
+        )
+
+    def take_up(self) -> None:
+        """Go on where an earlier process stopped, once: queue what it did not deliver, end what it left running."""
+        past = self._journal.join(self._hash_id, self.whole)
+        if past is None:
+            return
+        self._next_number, self._next_key = past.next_number, past.next_key
+        for connector_id, lifetime in past.registers.items():
+            raise_register(self._station, connector_id, lifetime)
+        for known in past.transactions.values():
+            self._transactions[known.key] = self._transaction(known)
+        for message in past.messages:
+            if message.transaction in self._transactions:
+                self._transactions[message.transaction].undelivered += 1
+            self._send(message)
+        for transaction in list(self._transactions.values()):
+            if not transaction.ended:
+                self._close(transaction, doubtful=past.transactions[transaction.key].doubtful)
+            if transaction.undelivered == 0:
+                self._transactions.pop(transaction.key, None)
+
+    def _close(self, transaction: Transaction, *, doubtful: bool) -> None:
+        """End a transaction that was running when the process died, with the last that is known of it."""
+        log, last = self._station.log, transaction.register
+        if doubtful:
+            log.warning(
+                "transaction %s of connector %s may have ended where the journal is damaged: it is not stopped again",
+                transaction.wire_id,
+                transaction.connector.id,
+            )
+            transaction.reason = Reason.OTHER
+            transaction.stopped_at, transaction.meter_stop = last.at, last.shown
+            return
+        log.info("transaction %s was running when the simulator died: it is stopped now", transaction.wire_id)
+        at = max(last.at, transaction.started_at)
+        self._sessions.close_lost(transaction, at=at, meter_stop=max(last.shown, transaction.meter_start))
+
+    def _transaction(self, known: KeptTransaction) -> Transaction:
+        station = self._station
+        connector = station.connectors.get(known.connector_id)
+        if connector is None or connector.meter is None:  # the template has fewer connectors now
+            definition = ConnectorTemplate()
+            meter = connector_meter(station.info, definition)
+            connector = Connector(known.connector_id, definition, meter, lambda _: None)
+        transaction = Transaction(
+            connector,
+            known.id_tag,
+            started_at=known.started_at,
+            started_virtual=known.started_at,
+            meter_start=known.meter_start,
+            sampling=Alarm(station.clock),
+            reservation_id=known.reservation_id,
+        )
+        transaction.key, transaction.id, transaction.register = known.key, known.id, known.register
+        transaction.transaction_data = msgspec.convert(known.data, list[MeterValue])
+        if known.ending is not None:
+            transaction.reason = Reason(known.ending.reason)
+            transaction.stop_id_tag = known.ending.id_tag
+            transaction.stopped_at, transaction.meter_stop = known.ending.at, known.ending.meter_stop
+        return transaction
+
+
+def reading(transaction: Transaction, at: float) -> Register:
+    """What the transaction's meter shows, as of the last settlement."""
+    meter = transaction.connector.meter
+    assert meter is not None
+    return Register(round(meter.register_wh), meter.lifetime_wh, at)
+
+
+def ending_of(transaction: Transaction) -> Ending | None:
+    """How the transaction ended, if it has."""
+    if transaction.reason is None or transaction.meter_stop is None or transaction.stopped_at is None:
+        return None
+    return Ending(transaction.meter_stop, transaction.stopped_at, str(transaction.reason), transaction.stop_id_tag)
+
+
+def kept(transaction: Transaction) -> KeptTransaction:
+    """The transaction as the journal keeps it."""
+    return KeptTransaction(
+        key=transaction.key,
+        connector_id=transaction.connector.id,
+        id_tag=transaction.id_tag,
+        started_at=transaction.started_at,
+        meter_start=transaction.meter_start,
+        register=transaction.register,
+        id=transaction.id,
+        ending=ending_of(transaction),
+        reservation_id=transaction.reservation_id,
+        data=[to_payload(value) for value in transaction.transaction_data],
+    )

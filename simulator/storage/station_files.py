@@ -1,0 +1,244 @@
+"""The memory of stations as files: ``configurations/<hashId>.json``.
+
+The members ``stationInfo``, ``configurationKey`` and ``configurationHash`` are those of the reference simulator, whose
+files are read as well. The hash, SHA-384 over the compact JSON of all other members, tells whether anything is new.
+
+One task writes, in a thread and in small batches: a file at most every :data:`EVERY` seconds, complete or not at all
+(written under another name, brought to the disk, renamed).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import heapq
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from simulator.telemetry.log import get_logger
+
+log = get_logger("simulator.storage")
+
+#: The version of the files that this program writes. Files without one are the reference simulator's.
+VERSION = 1
+
+#: Wall seconds between two versions of one file.
+EVERY = 10.0
+#: Files in one batch, and wall seconds from one batch to the next.
+BATCH = 25
+PAUSE = 0.1
+#: At the end of a run more files than this are not brought to the disk one by one: that takes milliseconds each.
+FEW = 200
+#: Wall seconds before the next attempt after a file could not be written.
+RETRY_AFTER = 30.0
+
+_HASH = "configurationHash"
+_OURS = frozenset({"version", "stationInfo", "configurationKey", "memory", _HASH})
+
+
+class StationFiles:
+    """The files of one folder. First :meth:`look`, then :meth:`run` beside the fleet, :meth:`finish` after it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        #: hashIds that have a file.
+        self._present: set[str] = set()
+        self._recalled: dict[str, dict[str, Any]] = {}
+        #: Members of files that mean nothing to this program, and the hash of what was last read or written.
+        self._foreign: dict[str, dict[str, Any]] = {}
+        self._hashes: dict[str, bytes] = {}
+        self._members: dict[str, Callable[[], Mapping[str, Any]]] = {}
+        #: Files of a newer program: not ours to write.
+        self._untouchable: set[str] = set()
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._written_at: dict[str, float] = {}
+        self._wake = trio.Event()
+        self._failing = False
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """See which files there are. Blocks for the time of reading one folder."""
+        with contextlib.suppress(OSError):
+            self._present = {name[:-5] for name in os.listdir(self._folder) if name.endswith(".json")}
+
+    def recall(self, hash_id: str) -> Mapping[str, Any]:
+        """The content of a station's file; empty where there is none that can be read, which the user is told."""
+        if hash_id not in self._present:
+            return {}
+        if hash_id not in self._recalled:
+            self._recalled[hash_id] = self._read(hash_id)
+        return self._recalled[hash_id]
+
+    def _read(self, hash_id: str) -> dict[str, Any]:
+        path = self._path(hash_id)
+        try:
+            content = msgspec.json.decode(path.read_bytes())
+            if not isinstance(content, dict):
+                raise ValueError("it is no JSON object")
+        except OSError as error:
+            log.warning("%s: cannot be read (%s): the station starts without it", path, error.strerror or error)
+            return {}
+        except (ValueError, msgspec.DecodeError) as error:
+            aside = path.with_suffix(".json.damaged")
+            with contextlib.suppress(OSError):
+                path.replace(aside)
+            log.warning("%s: is damaged (%s): the station starts without it, and it is kept as %s", path, error, aside)
+            return {}
+        version = content.get("version", 0)
+        if not isinstance(version, int) or version > VERSION:
+            self._untouchable.add(hash_id)
+            log.warning("%s: is of a newer version of this program: the station neither reads nor writes it", path)
+            return {}
+        foreign = {name: value for name, value in content.items() if name not in _OURS}
+        if foreign:
+            self._foreign[hash_id] = foreign
+        return content
+
+    # -- stations ----------------------------------------------------------------------------------------------------
+
+    def join(self, hash_id: str, whole: Callable[[], Mapping[str, Any]]) -> None:
+        """Take a station in. ``whole`` gives all that is to be kept."""
+        self._recalled.pop(hash_id, None)
+        if hash_id not in self._untouchable:
+            self._members[hash_id] = whole
+
+    def leave(self, hash_id: str, *, forget: bool) -> None:
+        """The station is no more; with ``forget`` its file is deleted, else it gets its last version."""
+        whole = self._members.pop(hash_id, None)
+        dirty = self._due.pop(hash_id, None) is not None
+        self._recalled.pop(hash_id, None)
+        if forget:
+            self._present.discard(hash_id)
+            self._hashes.pop(hash_id, None)
+            with contextlib.suppress(OSError):
+                self._path(hash_id).unlink(missing_ok=True)
+        elif whole is not None and dirty:
+            self._save([(hash_id, whole())], sync=False)
+
+    def changed(self, hash_id: str, within: float) -> None:
+        """Write the station's file within so many wall seconds, or later if it has been written just now."""
+        if hash_id not in self._members:
+            return
+        now = trio.current_time()
+        due = max(now + within, self._written_at.get(hash_id, now - EVERY) + EVERY)
+        if due < self._due.get(hash_id, float("inf")):
+            self._due[hash_id] = due
+            heapq.heappush(self._heap, (due, hash_id))
+            self._wake.set()
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write what is due until cancelled."""
+        task_status.started()
+        while True:
+            next_due = self._heap[0][0] if self._heap else float("inf")
+            self._wake = trio.Event()
+            with trio.move_on_at(next_due):
+                await self._wake.wait()
+            batch = self._take_due(trio.current_time(), BATCH)
+            if batch:
+                await self._write(batch, sync=True)
+            await trio.sleep(PAUSE)
+
+    async def finish(self, within: float) -> None:
+        """Write everything that has changed, for at most so many wall seconds; the user is told what is left."""
+        with trio.move_on_after(within):
+            while batch := self._take_due(float("inf"), BATCH):
+                failing = self._failing
+                await self._write(batch, sync=len(self._due) <= FEW)
+                if failing and self._failing:
+                    break
+        if self._due:
+            log.warning("%s: %s station(s) could not be written at the end", self._folder, len(self._due))
+
+    def _take_due(self, until: float, most: int) -> list[str]:
+        batch: list[str] = []
+        while self._heap and self._heap[0][0] <= until and len(batch) < most:
+            due, hash_id = heapq.heappop(self._heap)
+            if self._due.get(hash_id) == due:
+                del self._due[hash_id]
+                batch.append(hash_id)
+        return batch
+
+    async def _write(self, batch: Sequence[str], *, sync: bool) -> None:
+        now = trio.current_time()
+        contents = []
+        for hash_id in batch:
+            whole = self._members.get(hash_id)
+            if whole is not None:
+                self._written_at[hash_id] = now
+                contents.append((hash_id, whole()))
+        failed = await trio.to_thread.run_sync(lambda: self._save(contents, sync=sync))
+        for hash_id in failed:
+            self._written_at.pop(hash_id, None)
+            self.changed(hash_id, RETRY_AFTER)
+
+    # -- in the thread -----------------------------------------------------------------------------------------------
+
+    def _save(self, contents: Sequence[tuple[str, Mapping[str, Any]]], *, sync: bool) -> list[str]:
+        """Write files; returns whose could not be written."""
+        failed: list[str] = []
+        reason: OSError | None = None
+        for hash_id, content in contents:
+            digest, text = _document(content, self._foreign.get(hash_id, {}))
+            if self._hashes.get(hash_id) == digest:
+                continue
+            try:
+                self._replace(hash_id, text, sync=sync)
+            except OSError as error:
+                failed.append(hash_id)
+                reason = error
+            else:
+                self._hashes[hash_id] = digest
+        if reason is not None and not self._failing:
+            log.warning(
+                "%s: station files cannot be written (%s): the fleet goes on, and writes them when that is mended",
+                self._folder,
+                reason.strerror or reason,
+            )
+        elif self._failing and reason is None and contents:
+            log.info("%s: station files are written again", self._folder)
+        if contents:
+            self._failing = reason is not None
+        return failed
+
+    def _replace(self, hash_id: str, text: bytes, *, sync: bool) -> None:
+        path = self._path(hash_id)
+        temporary = path.with_name(f".{hash_id}.tmp")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        try:
+            file = os.open(temporary, flags, 0o600)
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = os.open(temporary, flags, 0o600)
+        try:
+            with open(file, "wb", buffering=0) as stream:
+                view = memoryview(text)
+                while view:
+                    view = view[stream.write(view) :]
+                if sync:
+                    os.fsync(file)
+            os.replace(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def _path(self, hash_id: str) -> Path:
+        return self._folder / f"{hash_id}.json"
+
+
+def _document(content: Mapping[str, Any], foreign: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The hash of a file's content, and its text."""
+    members = {"version": VERSION, **content, **foreign}
+    digest = hashlib.sha384(msgspec.json.encode(members))
+    members[_HASH] = digest.hexdigest()
+    return digest.digest(), msgspec.json.format(msgspec.json.encode(members), indent=2)
