@@ -27,7 +27,8 @@ from simulator.station.services import StationServices
 from simulator.station.station import station_random
 from simulator.storage.certificates import CertificateFiles
 from simulator.supervision import guard, leaves
-from simulator.telemetry.log import LogSettings, configure_logging, get_logger
+from simulator.telemetry.diagnostics import ProcessDiagnostics
+from simulator.telemetry.log import LogSettings, configure_logging, current_log_file, get_logger
 from simulator.telemetry.process import SpeedProbe, max_rss_mib
 from simulator.telemetry.statistics import FleetStatistics
 from simulator.templates.fleet import FleetPlan, choose_supervision_url
@@ -156,6 +157,7 @@ class Simulator:
             dialer=Dialer(limits=Limits(close_timeout=CLOSE_WITHIN)),
             validator=PayloadValidator(),
             message_ids=MessageIds(),
+            diagnostics=ProcessDiagnostics(current_log_file(), real_time=self._real_time),
             seed=self.options.seed,
             auto_reconnect_max_retries=-1 if retries is None else retries,
             certificates=None if directory is None else partial(_certificates, directory / "certificates"),
@@ -185,6 +187,10 @@ class Simulator:
                 rng=rng,
             )
             self.fleet.add(info, url)
+
+    def _real_time(self, virtual: float) -> float:
+        """What the machine's clock, by which logs are dated, shows at an instant of virtual time."""
+        return time.time() - (self.clock.now() - virtual) / self.clock.speed
 
     def _start_telemetry(self, root: trio.Nursery) -> None:
         if self.config.log_statistics_interval > 0:

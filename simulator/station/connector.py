@@ -121,6 +121,7 @@ class Connector:
         "_changed",
         "before_fault",
         "error_code",
+        "held",
         "id",
         "info",
         "locked",
@@ -148,6 +149,8 @@ class Connector:
         self.meter = meter
         #: Administrative state: what ChangeAvailability set.
         self.operative = True
+        #: Kept out of use by the station itself, for an installation; nothing that outlives a boot.
+        self.held = False
         self.status = Status(template.boot_status) if template.boot_status else Status.AVAILABLE
         self.error_code = ChargePointErrorCode.NO_ERROR
         #: A word for people beside the status (at most 50 characters); goes with the next StatusNotification.
@@ -191,9 +194,14 @@ class Connector:
         self._changed(self)
 
     @property
+    def offered(self) -> bool:
+        """Whether the connector is for use: operative, and not held."""
+        return self.operative and not self.held
+
+    @property
     def at_rest(self) -> Status:
         """The status of the connector while nobody uses it."""
-        return Status.AVAILABLE if self.operative else Status.UNAVAILABLE
+        return Status.AVAILABLE if self.offered else Status.UNAVAILABLE
 
     @property
     def in_use(self) -> bool:
@@ -204,7 +212,7 @@ class Connector:
     def ready(self) -> bool:
         """Whether a transaction can begin here now, the station's own state and reservations left aside."""
         return (
-            self.operative
+            self.offered
             and self.transaction is None
             and self.status in {Status.AVAILABLE, Status.PREPARING, Status.FINISHING, Status.RESERVED}
         )

@@ -16,7 +16,14 @@ from simulator.station.memory import KEYS
 from simulator.templates.info import StationInfo
 
 #: The profiles whose messages this program answers, as ``SupportedFeatureProfiles`` names them.
-IMPLEMENTED_PROFILES = ("Core", "LocalAuthListManagement", "Reservation", "SmartCharging", "RemoteTrigger")
+IMPLEMENTED_PROFILES = (
+    "Core",
+    "FirmwareManagement",
+    "LocalAuthListManagement",
+    "Reservation",
+    "SmartCharging",
+    "RemoteTrigger",
+)
 
 
 class Kind(enum.Enum):
@@ -81,6 +88,9 @@ STANDARD_KEYS: dict[str, StandardKey] = {
     "WebSocketPingInterval": StandardKey(INT, False, "30", "seconds between WebSocket pings, 0 = none"),
     "MessageTimeout": StandardKey(INT, False, "30", "seconds to wait for the answer to a CALL"),
     "MinimumStatusDuration": StandardKey(INT, False, "0", "seconds a status must last before it is reported"),
+    "SupportedFileTransferProtocols": StandardKey(
+        TEXT, True, "FTP,FTPS,HTTP,HTTPS", "protocols of uploads and downloads"
+    ),
     "AllowOfflineTxForUnknownId": StandardKey(BOOL, False, "false", "start offline for unknown tags"),
     "AuthorizationCacheEnabled": StandardKey(BOOL, False, "true", "use the authorisation cache"),
     "BlinkRepeat": StandardKey(INT, False, None, "times to blink; stored only"),

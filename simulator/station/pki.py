@@ -139,8 +139,8 @@ def check_root(certificate: Certificate, now: float) -> None:
 
     :raises BadCertificate: it is not valid now, is no authority, is too weak, or its own signature is wrong.
     """
-    _check_strength(certificate)
-    _check_period(certificate, now, may_begin_later=False)
+    check_strength(certificate)
+    check_period(certificate, now, may_begin_later=False)
     if certificate.issuer == certificate.subject and not is_signed_by(certificate, certificate):
         raise BadCertificate("its signature is wrong")
     try:
@@ -171,8 +171,8 @@ def check_signed(
     """
     leaf = chain[0]
     for each in chain:
-        _check_strength(each)
-        _check_period(each, now, may_begin_later=each is leaf)
+        check_strength(each)
+        check_period(each, now, may_begin_later=each is leaf)
     for lower, upper in pairwise(chain):
         if not is_signed_by(lower, upper):
             raise BadCertificate(f"{subject(lower)} is not signed by {subject(upper)}")
@@ -187,7 +187,8 @@ def check_signed(
     _check_use(leaf)
 
 
-def _check_strength(certificate: Certificate) -> None:
+def check_strength(certificate: Certificate) -> None:
+    """Whether a certificate's key and hash are as strong as the standard asks. :raises BadCertificate: they are not."""
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey):
         weak = key.key_size < _LEAST_RSA_BITS
@@ -199,7 +200,8 @@ def _check_strength(certificate: Certificate) -> None:
         raise BadCertificate(f"it is signed with {certificate.signature_hash_algorithm.name}")
 
 
-def _check_period(certificate: Certificate, now: float, *, may_begin_later: bool) -> None:
+def check_period(certificate: Certificate, now: float, *, may_begin_later: bool) -> None:
+    """Whether a certificate is valid at an instant, or later if it may be. :raises BadCertificate: it is not."""
     begin, end = validity(certificate)
     if now > end:
         raise BadCertificate(f"{subject(certificate)} has expired on {certificate.not_valid_after_utc:%Y-%m-%d}")

@@ -215,7 +215,7 @@ def boot_notification(station: ChargingStation) -> BootNotificationRequest:
         charge_point_model=template.charge_point_model,
         charge_point_serial_number=_at_most_25(info.charge_point_serial_number),
         charge_box_serial_number=_at_most_25(info.charge_box_serial_number),
-        firmware_version=template.firmware_version or None,
+        firmware_version=station.firmware.version or None,
         iccid=template.iccid or None,
         imsi=template.imsi or None,
         meter_type=template.meter_type or None,

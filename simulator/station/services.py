@@ -16,6 +16,7 @@ from simulator.ocpp.validation import PayloadValidator
 from simulator.station.journal import NoJournal, TransactionJournal
 from simulator.station.memory import NoStore, StationStore
 from simulator.transport.connection import Connection
+from simulator.transport.transfer import Received, Transfers
 
 
 class Dials(Protocol):
@@ -49,6 +50,28 @@ class CertificateStore(Protocol):
         ...
 
 
+class MovesFiles(Protocol):
+    """Whoever fetches and sends files for stations (``transport.transfer.Transfers``)."""
+
+    async def download(self, url: str, *, options: WebSocketOptions) -> Received:
+        """Fetch a file, of which size and checksum are kept. :raises TransferFailed: with the reason."""
+        ...
+
+    async def upload(self, url: str, name: str, content: bytes, *, options: WebSocketOptions) -> None:
+        """Put a file into a directory. :raises TransferFailed: with the reason."""
+        ...
+
+
+class Diagnostics(Protocol):
+    """What the process knows of a station beyond what the station knows of itself: its log, its wire."""
+
+    async def files(
+        self, hash_id: str, station_id: str, since: float | None, until: float | None
+    ) -> Mapping[str, bytes]:
+        """Files by name: what happened between two instants of virtual time (None: open). Holds no secrets."""
+        ...
+
+
 class StationServices(msgspec.Struct, frozen=True, kw_only=True):
     """The shared parts of a process that every station uses.
 
@@ -56,6 +79,7 @@ class StationServices(msgspec.Struct, frozen=True, kw_only=True):
     ``auto_reconnect_max_retries`` holds for templates that say nothing of it; -1: without end.
     ``certificates`` gives a station, by its hashId, the place for its certificates; without it they are forgotten with
     the process.
+    Without ``diagnostics`` a station's diagnostics are what it knows of itself.
     """
 
     clock: Clock
@@ -65,6 +89,8 @@ class StationServices(msgspec.Struct, frozen=True, kw_only=True):
     message_ids: MessageIds
     journal: TransactionJournal = NoJournal()
     store: StationStore = NoStore()
+    transfers: MovesFiles = msgspec.field(default_factory=Transfers)
+    diagnostics: Diagnostics | None = None
     seed: int | None = None
     auto_reconnect_max_retries: int = -1
     certificates: Callable[[str], CertificateStore] | None = None

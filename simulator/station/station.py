@@ -27,11 +27,13 @@ from simulator.station.calls import CallLane, CallRules, Gate
 from simulator.station.charging_limits import ChargingLimits
 from simulator.station.connection import Line
 from simulator.station.connector import Connector
+from simulator.station.firmware import FirmwareUpdates
 from simulator.station.generator import Generator
 from simulator.station.keys import ConfigurationKeys
 from simulator.station.memory import StationMemory
 from simulator.station.memory_parts import parts_of
 from simulator.station.metering import connector_meter, power_limit
+from simulator.station.notices import Notices
 from simulator.station.presence import Presence
 from simulator.station.registration import Registration, clock_offset
 from simulator.station.reservations import Reservations
@@ -40,6 +42,7 @@ from simulator.station.security_events import Kind
 from simulator.station.services import StationServices
 from simulator.station.sessions import Sessions
 from simulator.station.status import StatusReports
+from simulator.station.uploads import Uploads
 from simulator.station.v16.dispatch import Dispatcher
 from simulator.telemetry.log import get_station_logger
 from simulator.templates.info import StationInfo
@@ -103,6 +106,9 @@ class ChargingStation:
         self.generator = Generator(self)
         if template.amperage_limitation_ocpp_key:
             self.keys.watch(template.amperage_limitation_ocpp_key, lambda _: self.limits.review())
+        self.notices = Notices(self)
+        self.uploads = Uploads(self)
+        self.firmware = FirmwareUpdates(self)
         self.dispatcher = Dispatcher(self)
         self.started = False
         self.stopping = False
@@ -189,6 +195,8 @@ class ChargingStation:
         try:
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self.line.run)
+                self.uploads.resume()
+                self.firmware.resume()
                 await self._end_wanted.wait()
                 if self._outage:
                     self._fall_silent()
@@ -204,6 +212,7 @@ class ChargingStation:
         self._away = Alarm(self.clock)
         self.security.power_up()
         self.registration.power_up()
+        self.firmware.power_up()
         self.generator.power_up()
         self.presence.power_up()
         self._outage = False
@@ -324,7 +333,7 @@ class ChargingStation:
             return
         if not connector.operative:
             self.reservations.drop(connector)
-        if connector.status is ChargePointStatus.FAULTED or (connector.operative and connector.in_use):
+        if connector.status is ChargePointStatus.FAULTED or (connector.offered and connector.in_use):
             return
         if connector.status is ChargePointStatus.PREPARING:  # the table knows no way from there to Unavailable
             connector.move(ChargePointStatus.AVAILABLE)
@@ -354,6 +363,7 @@ class ChargingStation:
         """The central system has accepted the station, or it is back on a line where it had been."""
         self.status.report_changed()
         self.security.online()
+        self.notices.station_accepted()
         self.generator.station_accepted()
 
     def connection_lost(self) -> None:
@@ -366,6 +376,7 @@ class ChargingStation:
         self.status.changed(connector)
         if self.reservations:
             self.reservations.show()
+        self.firmware.connector_changed(connector)
 
     def changed(self) -> None:
         """Tell that something which people watch has changed and no event of its own says so."""

@@ -25,7 +25,7 @@ from typing import Any, TextIO
 import msgspec
 from structlog import BoundLoggerBase
 
-from .log_files import FileOutput, Output, StreamOutput
+from .log_files import FileOutput, Output, StreamOutput, is_device
 from .log_format import LEVELS, Formatter, Line, encode_fields, find_format, known_formats, level_number
 from .log_writer import LogWriter
 from .redaction import redact, redact_text
@@ -35,6 +35,7 @@ __all__ = [
     "LogWriter",
     "Logger",
     "configure_logging",
+    "current_log_file",
     "get_logger",
     "get_station_logger",
     "known_formats",
@@ -79,12 +80,13 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 class _State:
     """What all loggers of the process share. Without a sink, lines go to :mod:`logging`, which filters them itself."""
 
-    __slots__ = ("sink", "threshold", "writer")
+    __slots__ = ("file", "sink", "threshold", "writer")
 
     def __init__(self) -> None:
         self.threshold = 0
         self.sink: _Sink | None = None
         self.writer: LogWriter | None = None
+        self.file: Path | None = None
 
 
 class _Sink:
@@ -294,7 +296,16 @@ def configure_logging(
     )
     sink.connect(writer)
     _state.writer, _state.sink = writer, sink
+    _state.file = settings.file if settings.enabled else None
     return writer
+
+
+def current_log_file() -> Path | None:
+    """The file that takes every line, as configured: with rotation its dated brothers lie beside it.
+
+    None: nothing is written, or to a device, which gives nothing back.
+    """
+    return None if _state.file is None or is_device(_state.file) else _state.file
 
 
 class _Bridge(logging.Handler):
@@ -330,6 +341,7 @@ def _take_over(handler: logging.Handler, threshold: int) -> Callable[[], None]:
         if handler in root.handlers:
             root.removeHandler(handler)
             _state.sink = _state.writer = None
+            _state.file = None
             _state.threshold = before[0]
             root.setLevel(before[1])
             ours.setLevel(before[2])

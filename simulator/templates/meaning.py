@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,6 +45,7 @@ def check_meaning(template: StationTemplate, document: dict[str, Any], report: R
     _check_keys(template, report)
     _check_generator(template, report)
     _check_commands(template, report)
+    _check_firmware(template, report)
     if template.out_of_order_end_meter_values and template.ocpp_strict_compliance:
         report.warning(
             ("outOfOrderEndMeterValues",), "has no effect under ocppStrictCompliance", "set one of them to false"
@@ -188,6 +190,33 @@ def _check_generator(template: StationTemplate, report: Report) -> None:
     for least_name, least, most_name, most in pairs:
         if least > most and not report.broken((*place, least_name)) and not report.broken((*place, most_name)):
             report.error((*place, least_name), f"{least:g} is above {most_name} {most:g}", "swap them")
+
+
+def _check_firmware(template: StationTemplate, report: Report) -> None:
+    pattern, upgrade = template.firmware_version_pattern, template.firmware_upgrade
+    place: Place = ("firmwareVersionPattern",)
+    group = upgrade.version_upgrade.pattern_group if upgrade is not None else None
+    if pattern is None:
+        if group is not None and not report.broken(place):
+            report.warning(
+                ("firmwareUpgrade", "versionUpgrade", "patternGroup"),
+                "has no effect without firmwareVersionPattern: the last number of firmwareVersion is raised",
+                r'for example "firmwareVersionPattern": "^(\\d+)\\.(\\d+)\\.(\\d+)$"',
+            )
+        return
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        report.error(place, f"is no regular expression: {error}", r'for example "^(\\d+)\\.(\\d+)\\.(\\d+)$"')
+        return
+    if group is not None and group > compiled.groups:
+        report.error(
+            ("firmwareUpgrade", "versionUpgrade", "patternGroup"),
+            f"{group}, and firmwareVersionPattern has {compiled.groups} group(s)",
+            "write a smaller number",
+        )
+    if template.firmware_version and not compiled.search(template.firmware_version):
+        report.warning(place, f'does not fit firmwareVersion "{template.firmware_version}"', "mend one of them")
 
 
 def _check_commands(template: StationTemplate, report: Report) -> None:

@@ -110,17 +110,19 @@ class CommandsSupport(msgspec.Struct, frozen=True, rename="camel"):
 class VersionUpgrade(msgspec.Struct, frozen=True, rename="camel"):
     """How a firmware update raises the version."""
 
-    pattern_group: Annotated[int | None, doc("Group of firmwareVersionPattern to raise", acts=False, ge=1)] = None
-    step: Annotated[int, doc("Amount to raise it by", acts=False)] = 1
+    pattern_group: Annotated[
+        int | None, doc("Group of `firmwareVersionPattern` to raise; its last number if absent", ge=1)
+    ] = None
+    step: Annotated[int, doc("Amount to raise it by")] = 1
 
 
 class FirmwareUpgrade(msgspec.Struct, frozen=True, rename="camel"):
     """What a firmware update does."""
 
-    version_upgrade: Annotated[VersionUpgrade, doc("New version", acts=False)] = VersionUpgrade()
-    reset: Annotated[bool, doc("Reboot after the installation", acts=False)] = True
+    version_upgrade: Annotated[VersionUpgrade, doc("New version")] = VersionUpgrade()
+    reset: Annotated[bool, doc("Reboot after the installation")] = True
     failure_status: Annotated[
-        Literal["DownloadFailed", "InstallationFailed"] | None, doc("Fail the update in this way", acts=False)
+        Literal["DownloadFailed", "InstallationFailed"] | None, doc("Fail the update in this way")
     ] = None
 
 
@@ -171,8 +173,12 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     meter_serial_number_prefix: Annotated[str | None, doc("Begin of the meter's serial number")] = None
     meter_type: Annotated[str | None, doc("Type of the meter, at most 25 characters")] = None
     firmware_version: Annotated[str | None, doc("Firmware version, at most 50 characters")] = None
-    firmware_version_pattern: Annotated[str | None, doc("Regular expression of firmware versions", acts=False)] = None
-    firmware_upgrade: Annotated[FirmwareUpgrade | None, doc("What a firmware update does", acts=False)] = None
+    firmware_version_pattern: Annotated[str | None, doc("Regular expression of firmware versions")] = None
+    firmware_upgrade: Annotated[FirmwareUpgrade | None, doc("What a firmware update does")] = None
+    signed_firmware_only: Annotated[bool, doc("Refuse UpdateFirmware: take signed firmware only")] = False
+    revoked_firmware_signers: Annotated[
+        tuple[str, ...], doc("Serial numbers, in hex, of signing certificates that count as revoked")
+    ] = ()
     iccid: Annotated[str | None, doc("ICCID of the SIM card, at most 20 characters")] = None
     imsi: Annotated[str | None, doc("IMSI of the SIM card, at most 20 characters")] = None
     power: Annotated[

@@ -252,6 +252,7 @@ async def station_world(
     faults: bool = False,
     auto_reconnect_max_retries: int = -1,
     change: Callable[[World], None] = lambda world: None,
+    services: Mapping[str, Any] | None = None,
     **central_options: Any,
 ) -> AsyncIterator[World]:
     """A running world; it ends, without ceremony, with the block.
@@ -264,6 +265,7 @@ async def station_world(
     :param pace: how fast the stations are started; all at once by default.
     :param start: whether the stations are started; else ``world.fleet.start(hash_id)`` does.
     :param faults: the stations may break rules here: do not fail for that.
+    :param services: other members of the stations' :class:`StationServices`.
     :param change: called before anything starts, to prepare the central system.
     """
     failure: Exception | None = None
@@ -273,7 +275,7 @@ async def station_world(
             clock = Clock(start=START, speed=speed)
             await nursery.start(clock.run)
             bus = EventBus()
-            services = StationServices(
+            shared = StationServices(
                 clock=clock,
                 bus=bus,
                 dialer=Dialer(open_stream=central.memory_dialer()),
@@ -281,8 +283,9 @@ async def station_world(
                 message_ids=MessageIds(),
                 seed=seed,
                 auto_reconnect_max_retries=auto_reconnect_max_retries,
+                **(services or {}),
             )
-            fleet = Fleet(services, SimulatorConfig(), pace or Pace())
+            fleet = Fleet(shared, SimulatorConfig(), pace or Pace())
             world = World(nursery, central, clock, fleet)
             world.bus = bus
             for kind in _EVENTS:

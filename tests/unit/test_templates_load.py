@@ -93,6 +93,8 @@ DEFAULTS = {
     "firmwareVersion": None,
     "firmwareVersionPattern": None,
     "firmwareUpgrade": None,
+    "signedFirmwareOnly": False,
+    "revokedFirmwareSigners": [],
     "iccid": None,
     "imsi": None,
     "powerUnit": "W",
@@ -391,6 +393,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"commandsSupport": {"incomingCommands": {"Reset": 1}}}, "commandsSupport.incomingCommands.Reset", "write true"),
     ({"messageTriggerSupport": {"Heartbeat": "x"}}, "messageTriggerSupport.Heartbeat", "true or false"),
     ({"firmwareUpgrade": {"failureStatus": "Failed"}}, "firmwareUpgrade.failureStatus", "expected one of"),
+    ({"firmwareVersionPattern": "(1"}, "firmwareVersionPattern", "is no regular expression"),
+    ({"firmwareVersionPattern": "(1)", "firmwareUpgrade": {"versionUpgrade": {"patternGroup": 2}}},
+     "firmwareUpgrade.versionUpgrade.patternGroup", "has 1 group(s)"),
     ({"Configuration": []}, "Configuration", "expected an object"),
     ({"Configuration": {"configurationKey": {}}}, "Configuration.configurationKey", "expected a list"),
     (key(value="x"), f"{KEY}.key", "is missing"),
@@ -496,6 +501,9 @@ WARNED: list[tuple[dict[str, Any], str, str]] = [
      "commandsSupport.outgoingCommands.BootNotification", "never registered"),
     ({"ocppStrictCompliance": True, "outOfOrderEndMeterValues": True}, "outOfOrderEndMeterValues", "no effect"),
     ({"coherentMeterValues": True}, "coherentMeterValues", "does nothing yet"),
+    ({"firmwareVersion": "1.2", "firmwareVersionPattern": "^v"}, "firmwareVersionPattern", "does not fit"),
+    ({"firmwareUpgrade": {"versionUpgrade": {"patternGroup": 1}}}, "firmwareUpgrade.versionUpgrade.patternGroup",
+     "no effect without firmwareVersionPattern"),
     ({"Connectors": None, "Evses": {"1": {"Connectors": {"1": {}, "2": {}}}}}, "Evses.1", "independently"),
 ]  # fmt: skip
 

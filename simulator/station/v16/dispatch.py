@@ -48,6 +48,7 @@ class Dispatcher:
 
     def __init__(self, station: ChargingStation) -> None:
         from simulator.station.v16.core import CoreProfile
+        from simulator.station.v16.firmware import FirmwareManagementProfile
         from simulator.station.v16.local_auth_list import LocalAuthListProfile
         from simulator.station.v16.remote_trigger import RemoteTriggerProfile
         from simulator.station.v16.reservation import ReservationProfile
@@ -60,6 +61,7 @@ class Dispatcher:
         triggers = RemoteTriggerProfile(station)
         for profile in (
             CoreProfile(station),
+            FirmwareManagementProfile(station),
             LocalAuthListProfile(station),
             triggers,
             ReservationProfile(station),

@@ -11,6 +11,7 @@ from simulator.ocpp.v16.messages import (
     MeterValuesRequest,
     TriggerMessageRequest,
     TriggerMessageResponse,
+    profile_of,
 )
 from simulator.station.metering import meter_value
 from simulator.station.v16.dispatch import Answer, Effect, Handler
@@ -41,10 +42,7 @@ class RemoteTriggerProfile:
         """What to answer, and what to do then."""
         asked, station = request.requested_message, self._station
         switches = station.info.template.message_trigger_support
-        if (
-            asked in {Trigger.DIAGNOSTICS_STATUS_NOTIFICATION, Trigger.FIRMWARE_STATUS_NOTIFICATION}
-            or switches.get(str(asked), True) is False
-        ):
+        if not self._is_there(asked) or switches.get(str(asked), True) is False:
             return TriggerMessageStatus.NOT_IMPLEMENTED, None
         if station.registration.status is None and asked != Trigger.BOOT_NOTIFICATION:
             return TriggerMessageStatus.REJECTED, None  # until the boot is answered nothing else may be sent
@@ -61,6 +59,10 @@ class RemoteTriggerProfile:
                 station.registration.boot_again()
             elif asked == Trigger.HEARTBEAT:
                 station.lane.send(HeartbeatRequest(), triggered=True)
+            elif asked == Trigger.DIAGNOSTICS_STATUS_NOTIFICATION:
+                station.uploads.send_diagnostics_status()
+            elif asked == Trigger.FIRMWARE_STATUS_NOTIFICATION:
+                station.firmware.send_status()
             else:
                 for connector in self._connectors(request.connector_id):
                     if asked == Trigger.STATUS_NOTIFICATION:
@@ -69,6 +71,14 @@ class RemoteTriggerProfile:
                         self._send_meter_values(connector)
 
         return TriggerMessageStatus.ACCEPTED, send
+
+    def _is_there(self, asked: MessageTrigger) -> bool:
+        """Whether the station sends such messages at all: their profile is offered, and they are not switched off."""
+        station, action = self._station, str(asked)
+        if not station.info.template.commands_support.allows_outgoing(action):
+            return False
+        profile = profile_of(action)
+        return profile == "Core" or profile in station.keys.items("SupportedFeatureProfiles")
 
     def _connectors(self, connector_id: int | None) -> list[Connector]:
         connectors = self._station.connectors

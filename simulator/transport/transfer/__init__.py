@@ -1,4 +1,4 @@
-"""Files that a station fetches or sends: http, https, ftp and ftps (OCPP 1.6 §4.3, §4.5)."""
+"""Files that a station fetches or sends: http, https, ftp and ftps (OCPP 1.6 §5.9, §5.19)."""
 
 from __future__ import annotations
 

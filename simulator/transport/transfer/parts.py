@@ -125,7 +125,7 @@ class Target:
     def of_file(self, name: str) -> str:
         """Where an upload of ``name`` goes.
 
-        A location is a directory (OCPP 1.6 §6.21), to which the name is added; a URL with a query stays as it is,
+        A location is a directory (OCPP 1.6 §5.9), to which the name is added; a URL with a query stays as it is,
         because it was made for one file (signed URLs of object stores are such).
         """
         if self.query:

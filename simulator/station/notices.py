@@ -1,0 +1,52 @@
+"""Progress reports: sent one after the other, and kept until the central system can take them.
+
+A firmware update spans reboots and lost connections. Whoever watches it wants every step in its order, so a report
+that cannot leave now waits for the next time that the station is accepted (the standard leaves that open).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import outcome
+
+from simulator.ocpp.v16.messages import Request, action_of
+from simulator.station.calls import Result
+
+if TYPE_CHECKING:
+    from simulator.station.station import ChargingStation
+
+#: Reports that may wait; the oldest goes first.
+MOST_WAITING = 50
+
+
+class Notices:
+    """The progress reports of one station. They survive resets."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        self._waiting: deque[Request[Any]] = deque(maxlen=MOST_WAITING)
+        self._under_way: Request[Any] | None = None
+
+    def post(self, request: Request[Any]) -> None:
+        """Send a report after those that wait. One that ``commandsSupport`` switches off is dropped."""
+        if self._station.info.template.commands_support.allows_outgoing(action_of(request)):
+            self._waiting.append(request)
+            self.station_accepted()
+
+    def station_accepted(self) -> None:
+        """Send what waits, if the station may."""
+        if self._under_way is None and self._waiting and self._station.online:
+            request = self._under_way = self._waiting[0]
+            self._station.lane.send(request, partial(self._answered, request))
+
+    def _answered(self, request: Request[Any], result: Result) -> None:
+        self._under_way = None
+        if isinstance(result, outcome.Error) and not self._station.online:
+            return  # lost with the connection: it goes again on the next one
+        # Refused or unanswered ones are not repeated: the next says more.
+        if self._waiting and self._waiting[0] is request:
+            self._waiting.popleft()
+        self.station_accepted()
