@@ -11,12 +11,15 @@ import trio
 from simulator.config.model import SimulatorConfig, WorkerConfig
 from simulator.events import StationCrashed
 from simulator.station.services import StationServices
-from simulator.station.station import ChargingStation
+from simulator.station.station import END_WITHIN, ChargingStation
 from simulator.supervision import guard, one_line
 from simulator.templates.info import StationInfo
 
-#: Wall seconds for the ordered end of all stations together; what is left then is cancelled.
-STOP_WITHIN = 4.0
+#: Wall seconds that a station adds to the time for the ordered end, where there are too many for :data:`END_WITHIN`.
+STOP_SECONDS_PER_STATION = 0.008
+
+#: Wall seconds beyond that for the closing handshakes; what is left then is cancelled.
+CLOSE_WITHIN = 1.0
 
 #: At this pace stations of one worker are created before the others get their turn to speak.
 BATCH = 50
@@ -135,29 +138,35 @@ class Fleet:
     def _crashed(self, info: StationInfo, error: Exception) -> None:
         self._services.bus.publish(StationCrashed(info.hash_id, info.station_id, one_line(error)))
 
-    async def stop_station(self, hash_id: str) -> None:
-        """End one member in order; it stays a member."""
+    async def stop_station(self, hash_id: str, within: float = END_WITHIN) -> None:
+        """End one member in order, within so many wall seconds; it stays a member."""
         member = self._members[hash_id]
         if member.scope is not None:
             scope = member.scope
-            await member.station.stop()
+            await member.station.stop(within)
             scope.cancel()
             await member.ended.wait()
 
     async def stop(self) -> bool:
-        """End all stations in order, all at once; False when :data:`STOP_WITHIN` was not enough for all of them.
+        """End all stations in order, all at once; False when :func:`stop_within` was not enough for all of them.
 
         Stations that have not been started yet stay so.
         """
         self._stopping = True
-        with trio.move_on_after(STOP_WITHIN) as deadline:
+        within = stop_within(len(self._members))
+        with trio.move_on_after(within + CLOSE_WITHIN) as deadline:
             async with trio.open_nursery() as nursery:
                 for hash_id in self._members:
-                    nursery.start_soon(self.stop_station, hash_id)
+                    nursery.start_soon(self.stop_station, hash_id, within)
         for member in self._members.values():
             if member.scope is not None:
                 member.scope.cancel()
         return not deadline.cancelled_caught
+
+
+def stop_within(stations: int) -> float:
+    """Wall seconds for the ordered end of so many stations together: every one has a dozen messages to exchange."""
+    return max(END_WITHIN, stations * STOP_SECONDS_PER_STATION)
 
 
 def worker_size(worker: WorkerConfig, stations: int) -> int:

@@ -243,8 +243,12 @@ class CallLane:
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    async def call(self, request: Request[R], *, triggered: bool = False) -> R:
+    async def call(
+        self, request: Request[R], *, triggered: bool = False, taken: Callable[[R], None] | None = None
+    ) -> R:
         """Send a passing CALL and wait for its answer.
+
+        :param taken: called with the answer before the next frame is read; the caller itself runs only after that.
 
         :raises CallFailed: one of its subclasses, with the reason.
 
@@ -256,6 +260,8 @@ class CallLane:
 
         def done(value: Result) -> None:
             nonlocal result
+            if taken is not None and isinstance(value, outcome.Value):
+                taken(value.value)
             result = value
             if parked:
                 trio.lowlevel.reschedule(task, value)

@@ -87,11 +87,9 @@ class Registration:
     async def _boot_for_show(self) -> None:
         """``autoRegister``: a real BootNotification goes first; whatever its answer, the station acts as accepted."""
         try:
-            answer = await self._send_boot()
+            await self._send_boot()
         except CallFailed as error:
             self._station.log.warning("BootNotification: %s; registered anyway (autoRegister)", error)
-        else:
-            self._take_answer(answer)
         self._station.status.forget()
         self._station.lane.open_gate(Gate.ACCEPTED)
 
@@ -113,9 +111,7 @@ class Registration:
             except CallFailed as error:
                 station.log.warning("BootNotification: %s", error)
             else:
-                self._take_answer(answer)
                 if self.accepted:
-                    station.status.forget()
                     return
                 interval = answer.interval
             if most >= 0 and attempts > most:
@@ -127,7 +123,10 @@ class Registration:
             self._boot_due = station.clock.wall() + pause
 
     async def _send_boot(self) -> BootNotificationResponse:
-        return await self._station.lane.call(boot_notification(self._station), triggered=True)
+        # The central system may send a CALL right behind its answer: that must find the station registered.
+        return await self._station.lane.call(
+            boot_notification(self._station), triggered=True, taken=self._take_answer
+        )
 
     def _take_answer(self, answer: BootNotificationResponse) -> None:
         station = self._station
@@ -137,6 +136,7 @@ class Registration:
         station.publish(Registered, str(answer.status), answer.interval)
         station.synchronise_clock(answer.current_time)
         if self.accepted:
+            station.status.forget()
             station.log.info("registered: %s, heartbeat every %s s", answer.status, answer.interval)
             if answer.interval > 0 and answer.status == RegistrationStatus.ACCEPTED:
                 station.keys.set("HeartbeatInterval", str(answer.interval))

@@ -116,6 +116,8 @@ class ChargingStation:
         self._reset_wanted: Reason | None = None
         #: The power fails without a warning: nothing is said any more.
         self._outage = False
+        #: Wall seconds that the ordered end may take.
+        self._end_within = END_WITHIN
         self._end_wanted = trio.Event()
         self._ended = trio.Event()
         self._ended.set()
@@ -155,13 +157,14 @@ class ChargingStation:
             self._ended.set()
             self.publish(StationStopped)
 
-    async def stop(self) -> None:
+    async def stop(self, within: float = END_WITHIN) -> None:
         """End the station in order and wait for it; one that is not running is left alone.
 
         Running transactions get their StopTransaction, every connector reports Unavailable, the connection is closed
-        with 1000. All that takes at most :data:`END_WITHIN` wall seconds and the closing handshake.
+        with 1000. All that takes at most ``within`` wall seconds and the closing handshake.
         """
         if self.started:
+            self._end_within = within
             self.stopping = True
             self._end_wanted.set()
             self._away.ring()
@@ -201,7 +204,7 @@ class ChargingStation:
                 if self._outage:
                     self._fall_silent()
                 else:
-                    with trio.move_on_after(END_WITHIN):
+                    with trio.move_on_after(self._end_within):
                         await self._end_in_order()
                 self._nursery.cancel_scope.cancel()
         finally:
