@@ -124,9 +124,7 @@ class Registration:
 
     async def _send_boot(self) -> BootNotificationResponse:
         # The central system may send a CALL right behind its answer: that must find the station registered.
-        return await self._station.lane.call(
-            boot_notification(self._station), triggered=True, taken=self._take_answer
-        )
+        return await self._station.lane.call(boot_notification(self._station), triggered=True, taken=self._take_answer)
 
     def _take_answer(self, answer: BootNotificationResponse) -> None:
         station = self._station

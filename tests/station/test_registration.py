@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
 
-from simulator.csms import BootPolicy, CallUnanswered
+from simulator.csms import BootPolicy, CallUnanswered, Station
 from simulator.events import Registered
 from simulator.ocpp.errors import ErrorCode
 from simulator.ocpp.v16.enums import RegistrationStatus
@@ -190,3 +191,24 @@ async def test_a_station_that_the_central_system_degrades_falls_silent_and_regis
         await world.sleep(40)
         assert world.actions().count("BootNotification") == 2
         assert len(world.statuses()) == 6
+
+
+async def test_a_call_right_behind_the_acceptance_finds_the_station_registered() -> None:
+    async with station_world(boot=BootPolicy("Accepted", 7)) as world:
+        known = world.known()
+        told = world.central.answers["BootNotification"]
+
+        def accept_and_ask(station: Station, payload: dict[str, Any]) -> Any:
+            world.nursery.start_soon(ask)
+            return told(station, payload)
+
+        answers: list[Any] = []
+
+        async def ask() -> None:
+            answers.append(await known.call("GetConfiguration", {"key": ["HeartbeatInterval"]}))
+            answers.append(await known.call("RemoteStartTransaction", {"connectorId": 1, "idTag": "A"}))
+
+        world.central.answers["BootNotification"] = accept_and_ask
+        await world.ready()
+        assert answers[0]["configurationKey"][0]["value"] == "7"
+        assert answers[1] == {"status": "Accepted"}
