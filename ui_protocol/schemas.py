@@ -21,7 +21,9 @@ def components(ref_template: str) -> tuple[dict[str, tuple[Any, Any]], dict[str,
     types: list[Any] = [Response, *told.values()]
     for procedure in procedures:
         types += [procedure.request, procedure.response]
-    schemas, defined = msgspec.json.schema_components(types, ref_template=ref_template)
+    found, components_found = msgspec.json.schema_components(types, ref_template=ref_template)
+    schemas: tuple[Any, ...] = _tidy(found)
+    defined: dict[str, Any] = _tidy(components_found)
     of_procedures = {
         procedure.name: (schemas[place], schemas[place + 1])
         for place, procedure in zip(range(1 + len(told), len(schemas), 2), procedures, strict=True)
@@ -62,3 +64,15 @@ def protocol_schema() -> dict[str, Any]:
             **defined,
         },
     }
+
+
+def _tidy(schema: Any) -> Any:
+    """The schema with its descriptions in one line: how docstrings are indented depends on the interpreter."""
+    if isinstance(schema, dict):
+        return {
+            name: " ".join(member.split()) if name == "description" and isinstance(member, str) else _tidy(member)
+            for name, member in schema.items()
+        }
+    if isinstance(schema, (list, tuple)):
+        return type(schema)(_tidy(item) for item in schema)
+    return schema

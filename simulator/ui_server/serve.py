@@ -7,7 +7,9 @@ is closed, one that takes no bytes for :data:`SEND_WITHIN` seconds too, and sess
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import ssl
 from functools import partial
 from typing import Any
@@ -149,6 +151,7 @@ class Connection:
         self._server = server
         self._socket = stream
         self._stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = stream
+        _keep_alive(stream)
         self._lock = trio.Lock()
         self._scope = trio.CancelScope()
         self._reading: trio.CancelScope | None = None
@@ -326,6 +329,21 @@ class UiProtocol(H11Protocol):
 def _tokens(request: h11.Request, header: bytes) -> set[bytes]:
     """The comma-separated words of a header, in lower case."""
     return {word.strip().lower() for name, value in request.headers if name == header for word in value.split(b",")}
+
+
+def _keep_alive(stream: trio.SocketStream) -> None:
+    """Let the system find out that a silent client is gone: pings of the WebSocket would go unchecked."""
+    for level, name, value in (
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30),
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 60_000),
+    ):
+        option = getattr(socket, name, None)
+        if option is not None:
+            with contextlib.suppress(OSError):  # a Unix socket, or a system without it
+                stream.setsockopt(level, option, value)
 
 
 def _address(name: Any) -> tuple[str, int] | None:
