@@ -7,6 +7,7 @@ never see a certificate. Times are POSIX seconds of the wall clock, as in every 
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -35,6 +37,16 @@ _HASHES: dict[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
     HashAlgorithm.SHA384: hashes.SHA384,
     HashAlgorithm.SHA512: hashes.SHA512,
 }
+#: What reading a broken certificate raises.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    CryptographyDeprecationWarning,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _WEAK_HASHES = (hashes.MD5, hashes.SHA1)
 
 
@@ -51,10 +63,13 @@ def read_chain(pem: str) -> list[Certificate]:
     :raises BadCertificate: there is none, or one cannot be read.
     """
     try:
-        found = x509.load_pem_x509_certificates(pem.encode())
-        for each in found:  # parsed lazily: a broken field shows only when it is touched
-            _ = each.serial_number, each.subject, each.issuer, each.extensions, each.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)  # such as a negative serial number
+            found = x509.load_pem_x509_certificates(pem.encode())
+            for each in found:  # parsed lazily: a broken field shows only when it is touched
+                _ = each.version, each.serial_number, each.subject, each.issuer, each.extensions, each.public_key()
+                _ = each.not_valid_before_utc, each.not_valid_after_utc, each.signature_hash_algorithm
+    except _UNREADABLE as error:
         raise BadCertificate(f"not a PEM certificate ({str(error).partition(chr(10))[0][:80].rstrip(' .')})") from None
     return found
 

@@ -68,9 +68,13 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class Trial(msgspec.Struct):
-    """Changes that no connection has proved yet: the keys' former values, and a certificate."""
+    """Changes that no connection has proved yet: the keys' former values, and a certificate.
+
+    ``credentials``: what people had set and a new AuthorizationKey has taken the place of.
+    """
 
     former: dict[str, str] = {}
+    credentials: tuple[str, str | bytes] | None = None
     identity: Identity | None = None
     failures: int = 0
 
@@ -233,7 +237,8 @@ class Security:
     def basic_auth(self) -> tuple[str, str | bytes] | None:
         """User and password of HTTP Basic authentication, if there are any.
 
-        The AuthorizationKey with the station's id as user; ``supervisionUser`` and ``supervisionPassword`` where there
+        What people have set for this central system goes first, until it sets an AuthorizationKey of its own. Then the
+        AuthorizationKey with the station's id as user; ``supervisionUser`` and ``supervisionPassword`` where there
         is no key, or only the template's own under profile 0, where no standard asks for it.
         """
         if self._station.credentials is not None:
@@ -304,6 +309,8 @@ class Security:
         station = self._station
         for name, value in trial.former.items():
             station.keys.set(name, value)
+        station.credentials = station.credentials or trial.credentials
+        station.remember()
         if trial.identity is not None:
             try:
                 self.certificates.drop_identity(trial.identity)
@@ -337,9 +344,11 @@ class Security:
         return bool(options.cert or options.pfx) or self._identity() is not None
 
     def _key_written(self, former: str, value: str) -> None:
+        station = self._station
         self.event(Kind.RECONFIGURATION_OF_SECURITY_PARAMETERS, "AuthorizationKey")
+        shown_before, station.credentials = station.credentials, None
         if self.profile < HIGHEST_PROFILE:  # there nobody is shown it
-            self._on_trial(former={"AuthorizationKey": former})
+            self._on_trial(former={"AuthorizationKey": former}, credentials=shown_before)
             self._reconnect_soon("AuthorizationKey")
 
     def _profile_written(self, former: str, value: str) -> None:
@@ -347,9 +356,16 @@ class Security:
         self._on_trial(former={"SecurityProfile": former})
         self._reconnect_soon("SecurityProfile")
 
-    def _on_trial(self, *, former: Mapping[str, str] | None = None, identity: Identity | None = None) -> None:
-        trial = self._trial = self._trial or Trial({})
+    def _on_trial(
+        self,
+        *,
+        former: Mapping[str, str] | None = None,
+        credentials: tuple[str, str | bytes] | None = None,
+        identity: Identity | None = None,
+    ) -> None:
+        trial = self._trial = self._trial or Trial()
         trial.failures = 0
+        trial.credentials = trial.credentials or credentials
         trial.identity = identity or trial.identity
         for name, value in (former or {}).items():
             trial.former.setdefault(name, value)

@@ -152,3 +152,15 @@ async def test_a_profile_that_takes_a_reboot_waits_for_it() -> None:
         assert len(world.happened(Connected)) == 1
         assert await world.status_of("Reset", type="Soft") == "Accepted"
         await world.central.connected("CS-1", 2)
+
+
+async def test_a_key_of_the_central_system_replaces_what_people_have_set() -> None:
+    async with station_world() as world:
+        await world.ready()
+        world.station.supervise(world.central.MEMORY_URL, "someone", "something")
+        await world.central.connected("CS-1", 2)
+        await world.settle()
+        assert await world.key("AuthorizationKey", KEY) == "Accepted"
+        await world.central.connected("CS-1", 3)
+        await world.settle()
+        assert shown(world) == [None, basic("someone", b"something"), basic("CS-1", PASSWORD)]

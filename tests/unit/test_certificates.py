@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
+import random
 import re
 import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from simulator.ocpp.v16.enums import HashAlgorithm
-from simulator.station.pki import hash_data, new_key, read_one, signing_request
+from simulator.station.pki import (
+    BadCertificate,
+    check_root,
+    der_of,
+    hash_data,
+    new_key,
+    read_one,
+    signing_request,
+)
 from simulator.storage.certificates import CertificateFiles
 from tests.fakes.authority import Authority, identity_of
 
@@ -62,6 +74,18 @@ def test_openssl_reads_the_request(kind: str, words: str) -> None:
     assert words in text
     assert re.search(r'Subject: O ?= ?"?Operator, Inc\."?, CN ?= ?SN 1/2', text)
     assert "verify OK" in text
+
+
+def test_a_damaged_certificate_is_refused_and_never_crashes_the_reader() -> None:
+    rng = random.Random(7)
+    whole = der_of(read_one(Authority().pem))
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] = rng.randrange(256)
+        text = base64.encodebytes(bytes(damaged)).decode()
+        pem = f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
+        with contextlib.suppress(BadCertificate):
+            check_root(read_one(pem), time.time())
 
 
 def test_the_files_of_a_station_can_be_read_by_nobody_else(tmp_path: Path) -> None:
