@@ -522,7 +522,7 @@ def integral(power: Callable[[float], float], start: float, end: float, toleranc
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(model=vehicles(), circuit=CIRCUITS, soc=st.floats(0, 95), limit=st.floats(5000, 200_000))
 def test_energy_is_the_integral_of_power(model: VehicleModel, circuit: Circuit, soc: float, limit: float) -> None:
     """Within half a watt hour over a session, from plugging in until the vehicle is full or half a day is over."""
