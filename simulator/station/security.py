@@ -29,13 +29,8 @@ from simulator.ocpp.v16.enums import CertificateStatus, CertificateUse, DeleteCe
 from simulator.ocpp.v16.messages import CertificateHashData
 from simulator.station.keys import authorization_key_bytes
 from simulator.station.security_events import Kind, SecurityEvents
-from simulator.transport.connection import (
-    Connection,
-    HandshakeRejected,
-    OpenFailed,
-    TlsFailed,
-    TlsFault,
-)
+from simulator.station.security_profile import HIGHEST_PROFILE, as_wss, event_of, profile_refusal
+from simulator.transport.connection import Connection, OpenFailed, TlsFailed, TlsFault
 
 if TYPE_CHECKING:
     from simulator.station.certificates import Certificates, Identity
@@ -47,15 +42,6 @@ TRIAL_ATTEMPTS = 3
 #: Wall seconds that CALLs under way may take before a changed credential ends the connection.
 DRAIN_WITHIN = 2.0
 
-HIGHEST_PROFILE = 3
-
-_EVENT_OF_FAULT = {
-    TlsFault.PEER_CERTIFICATE: Kind.INVALID_CENTRAL_SYSTEM_CERTIFICATE,
-    TlsFault.OWN_CERTIFICATE: Kind.FAILED_TO_AUTHENTICATE_AT_CENTRAL_SYSTEM,
-    TlsFault.VERSION: Kind.INVALID_TLS_VERSION,
-    TlsFault.CIPHER: Kind.INVALID_TLS_CIPHER_SUITE,
-}
-
 
 class Way(msgspec.Struct, frozen=True):
     """How the next connection is opened: the URL without the station's id, TLS and HTTP options, Basic credentials."""
@@ -65,6 +51,10 @@ class Way(msgspec.Struct, frozen=True):
     basic_auth: tuple[str, str | bytes] | None
     identity: Identity | None = None
     fallback_root: bool = False
+
+    # Shows no secret: structs end up in logs.
+    def __repr__(self) -> str:
+        return f"Way({self.url!r}, {self.options!r})"
 
 
 class Trial(msgspec.Struct):
@@ -77,6 +67,10 @@ class Trial(msgspec.Struct):
     credentials: tuple[str, str | bytes] | None = None
     identity: Identity | None = None
     failures: int = 0
+
+    # Shows no secret either.
+    def __repr__(self) -> str:
+        return f"Trial({', '.join(self.former)})"
 
 
 class Security:
@@ -278,7 +272,7 @@ class Security:
 
     def open_failed(self, way: Way, error: OpenFailed) -> bool:
         """No connection came about this way; returns whether another way is worth an attempt at once."""
-        kind = _event_of(error)
+        kind = event_of(error)
         if kind is not None and kind not in self._told:
             self._told |= {kind}
             self.event(kind, str(error))
@@ -426,39 +420,3 @@ class Security:
         if not station.stopping and not station.reset_under_way:  # else it connects anew anyway, or never again
             station.log.info("reconnects: %s has changed", changed)
             station.line.reconnect()
-
-
-def profile_refusal(
-    value: str, current: int, *, password: bool, root: Callable[[], bool], certificate: Callable[[], bool]
-) -> str:
-    """Why ChangeConfiguration may not set that SecurityProfile (A05); empty where it may.
-
-    :param current: the profile in force. Lowering it is left to people on the spot.
-    :param password: whether there are Basic credentials.
-    :param root: asks whether there is a valid root certificate for the central system.
-    :param certificate: asks whether there is a valid certificate of the station.
-    """
-    if not value.isascii() or not value.isdecimal() or not current < int(value) <= HIGHEST_PROFILE:
-        return f"it must be more than {current} and at most {HIGHEST_PROFILE}"
-    profile = int(value)
-    if profile < HIGHEST_PROFILE and not password:
-        return "there is no AuthorizationKey"
-    if profile >= 2 and not root():
-        return "there is no valid CentralSystemRootCertificate"
-    if profile == HIGHEST_PROFILE and not certificate():
-        return "there is no valid ChargePointCertificate"
-    return ""
-
-
-def as_wss(url: str) -> str:
-    """The same place over TLS: a ``ws`` URL with the other scheme."""
-    scheme, separator, rest = url.partition("://")
-    return f"wss{separator}{rest}" if separator and scheme.lower() == "ws" else url
-
-
-def _event_of(error: OpenFailed) -> Kind | None:
-    if isinstance(error, TlsFailed):
-        return _EVENT_OF_FAULT.get(error.fault)
-    if isinstance(error, HandshakeRejected) and error.status in {401, 403}:
-        return Kind.FAILED_TO_AUTHENTICATE_AT_CENTRAL_SYSTEM
-    return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from simulator.station.security import as_wss, profile_refusal
+from simulator.station.security_profile import as_wss, profile_refusal
 
 
 def yes() -> bool:
