@@ -3,20 +3,21 @@
 OCPP 1.6 §5.19 (UpdateFirmware), security extension L01 (SignedUpdateFirmware). The two differ in their messages and go
 the same way, so an update keeps the statuses of the signed one, which has them all.
 
-What a reset interrupts begins again after it: a download from its first byte, an installation from its start. The image
-itself is not kept, only its checksum: what a simulated station installs is its next version number.
+What a reset interrupts begins again after it: a download from its first byte, an installation from its start. So does
+what the end of the process interrupts, where the station is remembered from one process to the next. The image itself
+is not kept, only its checksum: what a simulated station installs is its next version number.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 import trio
 
 from simulator.clock import Alarm
-from simulator.ocpp.v16.enums import FirmwareStatus, Reason, SignedFirmwareStatus
+from simulator.ocpp.v16.enums import ChargePointStatus, FirmwareStatus, Reason, SignedFirmwareStatus
 from simulator.ocpp.v16.messages import FirmwareStatusNotificationRequest, SignedFirmwareStatusNotificationRequest
 from simulator.station.firmware_version import next_version
 from simulator.station.security_events import Kind
@@ -75,6 +76,11 @@ class Update(msgspec.Struct, kw_only=True):
     stage: Stage = Stage.FETCH
 
 
+class _Kept(msgspec.Struct):
+    version: str | None = None
+    update: Update | None = None
+
+
 class FirmwareUpdates:
     """The firmware of one station and its update. Survives resets."""
 
@@ -122,9 +128,11 @@ class FirmwareUpdates:
         """Make this the update in place of any other; :meth:`run` sets it going."""
         self._cancel()
         self._update = update
+        self._station.remember()
 
     def _cancel(self) -> None:
         self._update = None
+        self._station.remember()
         if self._scope is not None:
             self._scope.cancel()
         self._release()
@@ -159,7 +167,7 @@ class FirmwareUpdates:
             with scope:
                 if update.stage is Stage.FETCH:
                     await self._fetch(update)
-                    update.stage = Stage.INSTALL
+                    self._enter(update, Stage.INSTALL)
                 await self._wait_for_its_time(update)
                 await self._install(update)
         except UpdateFailed:
@@ -171,6 +179,24 @@ class FirmwareUpdates:
         finally:
             if self._scope is scope:
                 self._scope = None
+
+    def _enter(self, update: Update, stage: Stage) -> None:
+        update.stage = stage
+        self._station.remember()
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def to_memory(self) -> Any:
+        """The version that an update has brought, and the update under way; None without either."""
+        update = None if self._update is None else msgspec.to_builtins(self._update)
+        if update is None and self.version == self._station.info.template.firmware_version:
+            return None
+        return {"version": self.version, "update": update}
+
+    def from_memory(self, kept: Any) -> None:
+        """Take what :meth:`to_memory` gave. :raises ValueError, TypeError: that cannot be used."""
+        found = msgspec.convert(kept, _Kept)
+        self.version, self._update = found.version, found.update
 
     # -- fetching ----------------------------------------------------------------------------------------------------
 
@@ -217,6 +243,8 @@ class FirmwareUpdates:
         connectors = [connector for connector in station.connectors.values() if connector.id > 0]
         for connector in connectors:
             connector.held = True
+            if connector.transaction is None:
+                station.presence.forget(connector)
             station.follow_availability(connector)
         if station.sessions.running():
             station.log.info("firmware: waits for %s transaction(s) to end", len(station.sessions.running()))
@@ -235,14 +263,14 @@ class FirmwareUpdates:
         await trio.lowlevel.checkpoint()
         if station.reset_under_way or station.stopping:  # which is what has ended the transactions
             await trio.sleep_forever()
-        update.stage = Stage.INSTALLING
+        self._enter(update, Stage.INSTALLING)
         self._report(update, Status.INSTALLING)
         await station.clock.sleep(INSTALL_TIME)
         if self._failure is FirmwareStatus.INSTALLATION_FAILED:
             self._fail(update, Status.INSTALLATION_FAILED, "firmwareUpgrade.failureStatus says so")
         upgrade = station.info.template.firmware_upgrade
         if upgrade is None or upgrade.reset:
-            update.stage = Stage.BOOT
+            self._enter(update, Stage.BOOT)
             station.reset(Reason.REBOOT)
         else:
             self._installed(update)
@@ -254,6 +282,7 @@ class FirmwareUpdates:
         station.log.info("firmware: version %s is installed", self.version or "(unknown)")
         self._report(update, Status.INSTALLED)
         self._update = None
+        station.remember()
         if update.signature is not None:
             station.security.event(Kind.FIRMWARE_UPDATED, self.version)
 
@@ -262,7 +291,10 @@ class FirmwareUpdates:
         for connector in self._station.connectors.values():
             if connector.held:
                 connector.held = False
-                self._station.follow_availability(connector)
+                if connector.plugged and connector.offered and connector.status is ChargePointStatus.UNAVAILABLE:
+                    connector.move(ChargePointStatus.PREPARING)
+                else:
+                    self._station.follow_availability(connector)
 
     # -- parts -------------------------------------------------------------------------------------------------------
 

@@ -260,7 +260,7 @@ class Presence:
         if connector.status is not Status.FAULTED:
             raise VerbRefused(f"connector {connector_id} is not Faulted")
         before, connector.before_fault = connector.before_fault, None
-        if connector.id == 0 or not connector.operative:
+        if connector.id == 0 or not connector.offered:
             status = connector.at_rest
         elif connector.plugged:
             status = Status.FINISHING if before is Status.FINISHING else Status.PREPARING

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -202,6 +204,59 @@ async def test_a_newer_update_gives_back_what_the_older_one_held() -> None:
         await update(world, retrieveDate=format_timestamp(START + 90_000))
         await world.settle()
         assert world.statuses(2)[-1] == "Available"
+
+
+async def test_a_vehicle_that_stayed_can_charge_after_a_failed_installation() -> None:
+    template = {"automaticVehicle": False, "firmwareUpgrade": {"failureStatus": "InstallationFailed"}}
+    async with world_with(FakeTransfers(), template=template) as world:
+        await world.ready()
+        world.station.presence.plug_in(1)
+        await update(world)
+        await world.wait_for("FirmwareStatusNotification", 4)
+        await world.settle()
+        assert world.statuses(1) == ["Available", "Preparing", "Available", "Unavailable", "Preparing"]
+        await world.charge(1)
+
+
+class Store:
+    """Keeps one station as JSON, as a file would."""
+
+    def __init__(self) -> None:
+        self._whole: Callable[[], Mapping[str, Any]] = dict
+        self._kept = "{}"
+
+    def recall(self, hash_id: str) -> Mapping[str, Any]:
+        kept: dict[str, Any] = json.loads(self._kept)
+        return kept
+
+    def join(self, hash_id: str, whole: Callable[[], Mapping[str, Any]]) -> None:
+        self._whole = whole
+
+    def leave(self, hash_id: str, *, forget: bool) -> None:
+        raise AssertionError("the station stays")
+
+    def changed(self, hash_id: str, within: float) -> None:
+        self._kept = json.dumps(self._whole())
+
+
+async def test_the_version_and_an_update_under_way_outlive_the_process() -> None:
+    store, transfers = Store(), FakeTransfers(takes=60)
+    services = {"transfers": transfers, "store": store}
+    template = {"firmwareVersion": "1.2.9"}
+    async with station_world(template=template, services=services) as world:
+        await world.ready()
+        await update(world)
+        await installed(world)
+        await update(world, location="http://files/second.bin")
+        await world.sleep(30)
+    async with station_world(template=template, services=services) as world:
+        await installed(world)
+        assert [url for _, url in transfers.attempts[1:]] == ["http://files/second.bin"] * 2
+        assert [boot["firmwareVersion"] for boot in world.sent("BootNotification")] == ["1.2.10", "1.2.11"]
+    async with station_world(template=template, services=services) as world:
+        await world.sleep(300)
+        assert world.sent("BootNotification")[0]["firmwareVersion"] == "1.2.11"
+        assert steps(world) == []
 
 
 async def test_steps_taken_without_a_connection_are_told_on_the_next_one() -> None:
