@@ -16,6 +16,16 @@ class Data(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     """Base of the parts of a station."""
 
 
+class ReservationData(Data, frozen=True, kw_only=True):
+    """A reservation of a connector."""
+
+    reservation_id: int
+    connector_id: int
+    expiry_date: str
+    id_tag: str
+    parent_id_tag: str | None = None
+
+
 class ConnectorStatus(Data, frozen=True, kw_only=True):
     """One connector now. Energy in Wh, power in W."""
 
@@ -24,10 +34,11 @@ class ConnectorStatus(Data, frozen=True, kw_only=True):
     status: str | None = None
     error_code: str | None = None
     locked: bool | None = None
+    plugged: Annotated[bool | None, Meta(description="Whether a vehicle's cable is in it")] = None
     maximum_power: float | None = None
     meter_values: Any = msgspec.field(default=None, name="MeterValues")
     charging_profiles: list[Any] | None = None
-    reservation: dict[str, Any] | None = None
+    reservation: ReservationData | None = None
     id_tag_authorized: bool | None = None
     id_tag_local_authorized: bool | None = None
     transaction_remote_started: bool | None = None

@@ -42,6 +42,7 @@ _KINDS: tuple[type[events.Event], ...] = (
     events.ConnectFailed,
     events.Disconnected,
     events.Registered,
+    events.StationChanged,
     events.ConnectorStatusChanged,
     events.TransactionStarted,
     events.TransactionStopped,

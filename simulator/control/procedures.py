@@ -283,7 +283,7 @@ async def set_supervision_url(asked: Asked) -> Response:
     check_url(request.url)
 
     async def move(station: ChargingStation) -> None:
-        await verbs.set_supervision_url(station, request.url, request.supervision_user, request.supervision_password)
+        await verbs.supervise(station, request.url, request.supervision_user, request.supervision_password)
         asked.control.feed.changed(station.info.hash_id)
 
     return await asked.of_stations(move)

@@ -1,4 +1,4 @@
-"""What people do to a station with their hands: plug in, hold a tag to the reader, break something."""
+"""What a client may do to a station besides sending messages; what it refuses is a failure with its reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from simulator.control.fanout import Failed
 from simulator.ocpp.v16.enums import ChargePointErrorCode
 from simulator.station.connector import Connector
-from simulator.station.presence import VerbRefused
+from simulator.station.presence import Presence, VerbRefused
 from simulator.station.station import ChargingStation
 
 
@@ -33,77 +33,76 @@ def must_run(station: ChargingStation) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _by_hand(station: ChargingStation) -> Iterator[Presence]:
+    """The people at a station that runs."""
+    must_run(station)
     try:
-        yield
-    except VerbRefused as refusal:
-        raise Failed(str(refusal)) from None
+        yield station.presence
+    except VerbRefused as refused:
+        raise Failed(str(refused)) from None
 
 
 async def plug_in(station: ChargingStation, connector_id: int) -> None:
     """A vehicle plugs in."""
-    must_run(station)
-    with _told():
-        station.presence.plug_in(connector_id)
+    with _by_hand(station) as presence:
+        presence.plug_in(connector_id)
 
 
 async def unplug(station: ChargingStation, connector_id: int) -> None:
-    """The vehicle unplugs."""
-    must_run(station)
-    with _told():
-        station.presence.unplug(connector_id)
+    """The vehicle leaves."""
+    with _by_hand(station) as presence:
+        presence.unplug(connector_id)
 
 
 async def present_id_tag(station: ChargingStation, id_tag: str, connector_id: int | None) -> None:
-    """A tag is held to the reader."""
-    must_run(station)
-    with _told():
-        await station.presence.present_id_tag(connector_id, id_tag)
+    """A tag is held to the reader; returns once the station knows whether it is good."""
+    with _by_hand(station) as presence:
+        await presence.present_id_tag(connector_id, id_tag)
 
 
 async def raise_error(
     station: ChargingStation, connector_id: int, error_code: ChargePointErrorCode, info: str | None
 ) -> None:
-    """A fault occurs; a transaction there ends."""
-    must_run(station)
-    with _told():
-        station.presence.raise_error(connector_id, error_code, info=info)
+    """A fault occurs."""
+    with _by_hand(station) as presence:
+        presence.raise_error(connector_id, error_code, info=info)
 
 
 async def clear_error(station: ChargingStation, connector_id: int) -> None:
     """The fault is gone."""
-    must_run(station)
-    with _told():
-        station.presence.clear_error(connector_id)
+    with _by_hand(station) as presence:
+        presence.clear_error(connector_id)
 
 
 async def power_cycle(station: ChargingStation) -> None:
-    """The station loses power and comes back."""
+    """The station loses power without a warning, and comes back."""
     must_run(station)
     if station.reset_under_way:
         raise Failed("a reset is under way")
-    station.power_cycle()
+    station.power_cycle(warned=False)
 
 
 async def lock(station: ChargingStation, connector_id: int) -> None:
-    """Lock the cable."""
+    """Shut the lock of the cable."""
     _set_lock(station, connector_id, locked=True)
 
 
 async def unlock(station: ChargingStation, connector_id: int) -> None:
-    """Release the cable."""
+    """Open the lock of the cable; while a transaction runs it stays shut."""
+    connector = connector_of(station, connector_id)
+    if connector.transaction is not None:
+        raise Failed(f"a transaction runs on connector {connector_id}, which keeps the cable locked")
     _set_lock(station, connector_id, locked=False)
 
 
 def _set_lock(station: ChargingStation, connector_id: int, *, locked: bool) -> None:
     must_run(station)
-    connector = connector_of(station, connector_id)
-    if station.info.template.fixed_cable:
-        raise Failed("the cable of this station is fixed: it has no lock")
-    connector.locked = locked
+    connector_of(station, connector_id).locked = locked
     station.changed()
 
 
-async def set_supervision_url(station: ChargingStation, url: str, user: str | None, password: str | None) -> None:
-    """Move to another central system; an open connection is closed, and the new one opened at once."""
+async def supervise(station: ChargingStation, url: str, user: str | None, password: str | None) -> None:
+    """Move to another central system: the open connection is closed, the new one opened at once."""
+    if (user is None) != (password is None):
+        raise Failed("supervisionUser and supervisionPassword go together")
     station.supervise(url, user, password)

@@ -31,15 +31,9 @@ REFUSED = {
     "stopTransaction": r"does not run transaction 1",
     "dataTransfer": r"UnknownVendorId",
     "signCertificate": r"Rejected|NotSupported|NotImplemented",
-    "unplug": r"there is no vehicle",
-    "presentIdTag": r"plugIn comes first",
-    "clearError": r"there is no fault",
-    "lockConnector": r"no lock",
-    "unlockConnector": r"no lock",
-    "setSupervisionUrl": r"",
+    "plugIn": r"plugged in at connector 1 already",
+    "unlockConnector": r"a transaction runs",
     "deleteChargingStations": r"taken out",
-    "logStatusNotification": r"",
-    "securityEventNotification": r"",
 }
 
 

@@ -10,7 +10,6 @@ import msgspec
 
 from simulator.config.urls import show_url
 from simulator.control.registry.static import StaticParts, own_members
-from simulator.station.connection import connection_url
 from simulator.station.connector import Connector
 from simulator.station.generator import GeneratorStatus
 from simulator.station.station import ChargingStation
@@ -27,6 +26,7 @@ from ui_protocol.stations import (
     GeneratorState,
     OcppConfiguration,
     OcppKey,
+    ReservationData,
 )
 
 
@@ -89,9 +89,9 @@ class Snapshots:
         return {"hashId": info.hash_id, **{name: known[name] for name in fields.of_info if name in known}}
 
     def _connectors(self, station: ChargingStation) -> list[ConnectorEntry]:
-        return [self._connector(connector) for connector in station.connectors.values()]
+        return [self._connector(station, connector) for connector in station.connectors.values()]
 
-    def _connector(self, connector: Connector) -> ConnectorEntry:
+    def _connector(self, station: ChargingStation, connector: Connector) -> ConnectorEntry:
         transaction = connector.transaction
         members: dict[str, Any] = {
             "availability": "Operative" if connector.operative else "Inoperative",
@@ -99,10 +99,23 @@ class Snapshots:
             "status": str(connector.status),
             "error_code": str(connector.error_code),
             "meter_values": self._static.meter_values(connector.template),
-            "charging_profiles": [],
+            "charging_profiles": [
+                installed.profile
+                for installed in station.limits.store.installed
+                if installed.connector_id == connector.id
+            ],
         }
+        if station.reservations and (reservation := station.reservations.on(connector)) is not None:
+            members["reservation"] = ReservationData(
+                reservation_id=reservation.id,
+                connector_id=reservation.connector_id,
+                expiry_date=format_timestamp(reservation.expiry),
+                id_tag=reservation.id_tag,
+                parent_id_tag=reservation.parent_id_tag,
+            )
         if connector.id > 0:
-            members["locked"] = bool(getattr(connector, "locked", transaction is not None))
+            members["locked"] = connector.locked
+            members["plugged"] = connector.plugged
             members["maximum_power"] = connector.template.maximum_power
             running = transaction is not None
             members["transaction_started"] = running and transaction is not None and transaction.id is not None
@@ -138,7 +151,7 @@ class Snapshots:
 
 def _supervision_url(station: ChargingStation) -> str:
     try:
-        return show_url(connection_url(station.supervision_url, station.info.station_id))
+        return show_url(station.line.url)
     except OpenFailed:  # the vendor key that holds it may hold anything
         return show_url(station.supervision_url)
 
