@@ -9,7 +9,8 @@ import trio
 
 from simulator.control import verbs
 from simulator.control.asked import Asked, Handler
-from simulator.control.fanout import Failed, aggregate, ask_stations
+from simulator.control.fanout import ANSWER_WITHIN, Failed, aggregate, ask_stations
+from simulator.control.fleet import stop_within
 from simulator.control.ocpp_procedures import OCPP_HANDLERS
 from simulator.control.provisioning import check_url
 from simulator.control.registry.listing import encode_all, page
@@ -159,13 +160,14 @@ async def add_charging_stations(asked: Asked) -> Response:
 async def delete_charging_stations(asked: Asked) -> Response:
     """Stop stations and forget them."""
     control, request = asked.control, asked.request
+    within = _stop_within(asked)
 
     async def delete(station: ChargingStation) -> None:
         remove = getattr(control.fleet, "remove", None)
         if remove is None:
             raise Failed("no station can be taken out of this simulator")
         hash_id = station.info.hash_id
-        await control.fleet.stop_station(hash_id)
+        await control.fleet.stop_station(hash_id, within)
         remove(hash_id)
         control.statistics.forget(hash_id)
         control.statistics.configured -= 1
@@ -237,11 +239,18 @@ async def start_charging_station(asked: Asked) -> Response:
 
 async def stop_charging_station(asked: Asked) -> Response:
     """End stations in order; one that does not run counts as stopped."""
+    within = _stop_within(asked)
 
     async def stop(station: ChargingStation) -> None:
-        await asked.control.fleet.stop_station(station.info.hash_id)
+        await asked.control.fleet.stop_station(station.info.hash_id, within)
 
     return await asked.of_stations(stop)
+
+
+def _stop_within(asked: Asked) -> float:
+    """Wall seconds that each of the stations meant gets for its ordered end: many at once take longer."""
+    stations, _ = asked.control.select(asked.request.hash_ids)
+    return min(stop_within(len(stations)), ANSWER_WITHIN - 5)
 
 
 async def open_connection(asked: Asked) -> Response:

@@ -452,6 +452,28 @@ async def test_messages_of_the_wire_are_listed() -> None:
         assert len(sequences) == 6
 
 
+async def test_profiles_and_reservations_of_the_central_system_are_shown() -> None:
+    profile = {
+        "chargingProfileId": 4,
+        "stackLevel": 1,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Absolute",
+        "chargingSchedule": {
+            "startSchedule": "2026-01-01T00:00:00.000Z",
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16.0, "numberPhases": 3}],
+        },
+    }
+    async with ui_house() as house:
+        await house.ready()
+        station = house.central.station("CS-SCHNEIDER-00001")
+        with trio.fail_after(PATIENCE):
+            await station.call("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": profile})
+        shown = (await house.call("listChargingStations", {"limit": 1}))["chargingStations"][0]["connectors"]
+        assert shown[1]["chargingProfiles"] == [profile]
+        assert shown[2]["chargingProfiles"] == []
+
+
 # -- secrets -----------------------------------------------------------------------------------------------------------
 
 

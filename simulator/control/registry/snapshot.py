@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from simulator.config.urls import show_url
+from simulator.control.registry.profiles import profile_members
 from simulator.control.registry.static import StaticParts, own_members
 from simulator.station.connector import Connector
 from simulator.station.generator import GeneratorStatus
@@ -100,7 +101,7 @@ class Snapshots:
             "error_code": str(connector.error_code),
             "meter_values": self._static.meter_values(connector.template),
             "charging_profiles": [
-                installed.profile
+                profile_members(installed.profile)
                 for installed in station.limits.store.installed
                 if installed.connector_id == connector.id
             ],
