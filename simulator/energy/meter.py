@@ -347,21 +347,25 @@ class ConnectorMeter:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def samples(self, measurands: Iterable[Measurand] = (), *, context: str | None = None) -> list[Sample]:
+    def samples(
+        self, measurands: Iterable[Measurand] = (), *, context: str | None = None, for_life: bool = False
+    ) -> list[Sample]:
         """The samples of ``measurands`` as of the last advance, never none.
 
         :param measurands: names and phases as :func:`~simulator.energy.meter_values.parse_measurands` returns them;
             none means the energy register, and so does a list of which this connector has nothing now.
         :param context: the OCPP reading context; by default that of the template entry, if any. Energy intervals are
             from one report of the same context to the next.
+        :param for_life: registers show what has flowed since for ever, whatever the switch ``per_transaction`` says.
         """
         reading = self._read()
+        per_transaction = self._plan.switches.per_transaction and not for_life
         found = []
         for channel in self._plan.select(measurands):
-            value = self._value(channel, reading, context or _PERIODIC)
+            value = self._value(channel, reading, context or _PERIODIC, per_transaction)
             if value is not None:
                 found.append(channel.sample(value, context))
-        return found or [self.register_sample(context=context)]
+        return found or [self.register_sample(self.lifetime_wh if for_life else None, context=context)]
 
     def register_sample(self, wh: float | None = None, *, context: str | None = None) -> Sample:
         """The energy register as a sample.
@@ -371,7 +375,7 @@ class ConnectorMeter:
         """
         return self._plan.energy_channel.sample(self.register_wh if wh is None else wh, context)
 
-    def _value(self, channel: Channel, reading: Reading, context: str) -> float | None:
+    def _value(self, channel: Channel, reading: Reading, context: str, per_transaction: bool) -> float | None:
         """What a channel shows, in its base unit; None if the connector does not know it."""
         measurand, slot = channel.measurand, channel.slot
         if measurand == POWER:
@@ -384,7 +388,6 @@ class ConnectorMeter:
             return reading.voltages[slot]
         if measurand == SOC:
             return self.soc
-        per_transaction = self._plan.switches.per_transaction
         if (number := _REGISTER_NUMBERS.get(measurand)) is not None:
             if slot:
                 number = registry.FIRST_LINE + slot - 1

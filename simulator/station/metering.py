@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from simulator.energy.electrical import Circuit, available_power
+from simulator.energy.main_meter import main_meter_samples
 from simulator.energy.meter import ConnectorMeter
 from simulator.energy.meter_plan import MeterSwitches, meter_plan
-from simulator.energy.meter_values import Sample, parse_measurands
+from simulator.energy.meter_values import ENERGY, Sample, parse_measurands
+from simulator.energy.meter_values import Measurand as Measured
 from simulator.ocpp.v16.enums import Location, Measurand, Phase, ReadingContext, UnitOfMeasure
 from simulator.ocpp.v16.messages import MeterValue, SampledValue
 from simulator.station.keys import AMPERAGE_UNITS
@@ -85,31 +87,73 @@ def _amperage_limit(station: ChargingStation) -> float | None:
 # -- MeterValues -------------------------------------------------------------------------------------------------------
 
 
-def meter_value(station: ChargingStation, connector: Connector, measurands: str, context: ReadingContext) -> MeterValue:
-    """What the connector's meter shows now of a comma-separated list of measurands."""
+def meter_value(
+    station: ChargingStation,
+    connector: Connector,
+    measurands: str,
+    context: ReadingContext,
+    *,
+    at: float | None = None,
+) -> MeterValue:
+    """What the connector's meter shows now of a comma-separated list of measurands.
+
+    :param at: the instant to name, on the station's own clock; by default now.
+    """
     assert connector.meter is not None
-    wanted = parse_measurands(measurands, phases=station.info.number_of_phases).wanted
     # A template entry may name a context of its own, which holds for the periodic samples.
     named = None if context is ReadingContext.SAMPLE_PERIODIC else str(context)
-    return _meter_value(station.now(), connector.meter.samples(wanted, context=named))
+    samples = connector.meter.samples(_wanted(station, measurands), context=named)
+    return _meter_value(station.now() if at is None else at, samples)
 
 
-def begin_value(station: ChargingStation, transaction: Transaction) -> MeterValue:
-    """The energy register at the start, context Transaction.Begin: agrees with meterStart."""
-    return _register(transaction, transaction.started_at, transaction.meter_start, ReadingContext.TRANSACTION_BEGIN)
+def main_meter_value(station: ChargingStation, measurands: str, context: ReadingContext, at: float) -> MeterValue:
+    """The same of the station's main meter, which sees what all connectors draw."""
+
+    def read(wanted: tuple[Measured, ...]) -> list[Sample]:
+        meters = [connector.meter for connector in station.connectors.values() if connector.meter is not None]
+        readings = [meter.samples(wanted, context=str(context), for_life=True) for meter in meters]
+        return main_meter_samples(readings, context=str(context))
+
+    return _meter_value(at, read(_wanted(station, measurands)) or read(()))
 
 
-def end_value(station: ChargingStation, transaction: Transaction) -> MeterValue:
-    """The energy register at the stop, context Transaction.End: agrees with meterStop."""
+def let_idle(station: ChargingStation, connector: Connector) -> None:
+    """Let the meter of a connector without a transaction notice that nothing flows any more."""
+    if connector.transaction is None and connector.meter is not None:
+        connector.meter.advance(1.0, 0.0, station.rng)
+
+
+def begin_value(station: ChargingStation, transaction: Transaction, measurands: str = "") -> MeterValue:
+    """The energy register at the start, context Transaction.Begin: agrees with meterStart; then other measurands."""
+    samples = _edge(station, transaction, transaction.meter_start, measurands, ReadingContext.TRANSACTION_BEGIN)
+    return _meter_value(transaction.started_at, samples)
+
+
+def end_value(station: ChargingStation, transaction: Transaction, measurands: str = "") -> MeterValue:
+    """The energy register at the stop, context Transaction.End: agrees with meterStop; then other measurands.
+
+    Of a transaction that an earlier process left running nothing but the register is known.
+    """
     assert transaction.stopped_at is not None
     assert transaction.meter_stop is not None
-    return _register(transaction, transaction.stopped_at, transaction.meter_stop, ReadingContext.TRANSACTION_END)
+    known = measurands if transaction.connector.transaction is transaction else ""
+    samples = _edge(station, transaction, transaction.meter_stop, known, ReadingContext.TRANSACTION_END)
+    return _meter_value(transaction.stopped_at, samples)
 
 
-def _register(transaction: Transaction, at: float, wh: int, context: ReadingContext) -> MeterValue:
+def _edge(
+    station: ChargingStation, transaction: Transaction, wh: int, measurands: str, context: ReadingContext
+) -> list[Sample]:
     meter = transaction.connector.meter
     assert meter is not None
-    return _meter_value(at, [meter.register_sample(wh, context=str(context))])
+    wanted = _wanted(station, measurands)
+    others = meter.samples(wanted, context=str(context)) if wanted else []
+    register = meter.register_sample(wh, context=str(context))
+    return [register, *(other for other in others if (other.measurand, other.phase) != (ENERGY, None))]
+
+
+def _wanted(station: ChargingStation, measurands: str) -> tuple[Measured, ...]:
+    return parse_measurands(measurands, phases=station.info.number_of_phases).wanted
 
 
 def _meter_value(at: float, samples: list[Sample]) -> MeterValue:

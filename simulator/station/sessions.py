@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING
 import outcome
 
 from simulator.clock import Alarm
-from simulator.events import MeterSampled, TransactionStarted, TransactionStopped
-from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, ReadingContext, Reason
-from simulator.ocpp.v16.messages import (
-    IdTagInfo,
-    MeterValue,
-    MeterValuesRequest,
-    StartTransactionRequest,
-    StopTransactionRequest,
-)
+from simulator.events import TransactionStarted, TransactionStopped
+from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, Reason
+from simulator.ocpp.v16.messages import IdTagInfo, StartTransactionRequest, StopTransactionRequest
 from simulator.station.calls import Result
 from simulator.station.connector import Start
 from simulator.station.journal import UNKNOWN_ID
 from simulator.station.memory import LATER
-from simulator.station.metering import begin_value, end_value, meter_value, metered, power_limit
+from simulator.station.metering import power_limit
 from simulator.station.transaction import Transaction
 from simulator.station.transaction_book import TransactionBook
 from simulator.timestamps import format_timestamp
@@ -50,7 +44,6 @@ class Sessions:
         #: The transaction of each connector that ended last.
         self._last: dict[int, Transaction] = {}
         self.book = TransactionBook(station, self)
-        station.keys.watch("MeterValueSampleInterval", lambda _: self._interval_changed())
 
     # -- beginning ---------------------------------------------------------------------------------------------------
 
@@ -74,8 +67,7 @@ class Sessions:
         if connector.status in {Status.FINISHING, Status.RESERVED}:  # the table has no way from there to Charging
             connector.move(Status.PREPARING)
         station.reservations.consume(start.reservation_id)
-        begin = begin_value(station, transaction)
-        transaction.transaction_data.append(begin)
+        station.sampling.opened(transaction)
         self.book.begun(
             transaction,
             StartTransactionRequest(
@@ -86,8 +78,7 @@ class Sessions:
                 timestamp=format_timestamp(transaction.started_at),
             ),
         )
-        if station.info.template.begin_end_meter_values:
-            self._send_meter_values(transaction, begin)
+        station.sampling.begun(transaction)
         connector.locked = True
         connector.move(Status.CHARGING)
         if start.profile is not None:
@@ -95,7 +86,6 @@ class Sessions:
         else:
             station.limits.review()
         station.log.info("transaction begins on connector %s for tag %s", connector.id, id_tag)
-        station.spawn(self._sample, transaction)
         return transaction
 
     def start_answered(self, transaction: Transaction, result: Result) -> None:
@@ -197,10 +187,7 @@ class Sessions:
         """Queue the StopTransaction of a transaction that has ended, and its last MeterValues if they go before it."""
         assert transaction.meter_stop is not None
         assert transaction.stopped_at is not None
-        end = end_value(self._station, transaction)
-        transaction.transaction_data.append(end)
-        if self._station.info.template.begin_end_meter_values and not self._ends_out_of_order():
-            self._send_meter_values(transaction, end)
+        data = self._station.sampling.closed(transaction)
         self.book.ended(
             transaction,
             StopTransactionRequest(
@@ -209,18 +196,13 @@ class Sessions:
                 timestamp=format_timestamp(transaction.stopped_at),
                 transaction_id=UNKNOWN_ID,  # the one that is known when it leaves takes its place
                 reason=reason,
-                transaction_data=tuple(transaction.transaction_data) if self._sends_transaction_data() else None,
+                transaction_data=data,
             ),
         )
 
-    def _ends_out_of_order(self) -> bool:
-        template = self._station.info.template
-        return template.out_of_order_end_meter_values and not template.ocpp_strict_compliance
-
     def stop_answered(self, transaction: Transaction, result: Result) -> None:
         """StopTransaction is answered or given up."""
-        if self._station.info.template.begin_end_meter_values and self._ends_out_of_order():
-            self._send_meter_values(transaction, end_value(self._station, transaction))
+        self._station.sampling.stop_answered(transaction)
         assert transaction.meter_stop is not None
         assert transaction.reason is not None
         if isinstance(result, outcome.Value):
@@ -236,10 +218,6 @@ class Sessions:
                 transaction.meter_stop - transaction.meter_start,
             )
         transaction.told_stop(isinstance(result, outcome.Value))
-
-    def _sends_transaction_data(self) -> bool:
-        station = self._station
-        return station.info.template.transaction_data_meter_values or bool(station.keys.items("StopTxnSampledData"))
 
     def review(self) -> None:
         """Bring the status of every transaction in line with what its connector may deliver (OCPP 1.6 §4.9, C5, E3)."""
@@ -263,51 +241,3 @@ class Sessions:
         if transaction_id == UNKNOWN_ID:
             return None
         return next((running for running in self.running() if running.id == transaction_id), None)
-
-    # -- metering ----------------------------------------------------------------------------------------------------
-
-    async def _sample(self, transaction: Transaction) -> None:
-        """Send MeterValues every MeterValueSampleInterval from the start on; what was missed is skipped."""
-        station = self._station
-        taken = 0  # periods of the present interval that have their sample
-        while not transaction.ended:
-            interval = station.keys.number("MeterValueSampleInterval")
-            period = taken
-            due = float("inf")
-            if interval > 0:
-                # A wake-up may seem to come a rounding error too early: that must not make a second sample.
-                elapsed = station.clock.now() - transaction.started_virtual
-                period = max(taken, int(elapsed // interval)) + 1
-                due = transaction.started_virtual + period * interval
-            if await transaction.sampling.wait_until(due):
-                taken = 0
-            elif not transaction.ended:
-                taken = period
-                self._take_sample(transaction)
-
-    def _take_sample(self, transaction: Transaction) -> None:
-        station, connector = self._station, transaction.connector
-        assert connector.meter is not None
-        station.settle_energy()
-        reading = meter_value(
-            station, connector, station.keys.text("MeterValuesSampledData"), ReadingContext.SAMPLE_PERIODIC
-        )
-        data = None
-        if station.keys.items("StopTxnSampledData"):
-            data = meter_value(
-                station, connector, station.keys.text("StopTxnSampledData"), ReadingContext.SAMPLE_PERIODIC
-            )
-            transaction.transaction_data.append(data)
-        self._send_meter_values(transaction, reading, data=data)
-        station.publish(MeterSampled, connector.id, *metered(connector))
-
-    def _send_meter_values(
-        self, transaction: Transaction, reading: MeterValue, *, data: MeterValue | None = None
-    ) -> None:
-        self.book.queue(
-            transaction, MeterValuesRequest(connector_id=transaction.connector.id, meter_value=(reading,)), data=data
-        )
-
-    def _interval_changed(self) -> None:
-        for transaction in self.running():
-            transaction.sampling.ring()

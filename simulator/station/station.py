@@ -37,6 +37,7 @@ from simulator.station.notices import Notices
 from simulator.station.presence import Presence
 from simulator.station.registration import Registration, clock_offset
 from simulator.station.reservations import Reservations
+from simulator.station.sampling import Sampling
 from simulator.station.security import Security
 from simulator.station.security_events import Kind
 from simulator.station.services import StationServices
@@ -99,6 +100,7 @@ class ChargingStation:
         self.presence = Presence(self)
         self.reservations = Reservations(self)
         self.limits = ChargingLimits(self)
+        self.sampling = Sampling(self)
         self.sessions = Sessions(self)
         self.registration = Registration(self)
         self.security = Security(self)
@@ -198,6 +200,7 @@ class ChargingStation:
         try:
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self.line.run)
+                self.sampling.align()
                 self.uploads.resume()
                 self.firmware.resume()
                 await self._end_wanted.wait()
@@ -209,6 +212,7 @@ class ChargingStation:
                 self._nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
+            self.sampling.power_down()
 
     def _power_up(self) -> None:
         self._settled_at = self.clock.now()
@@ -329,6 +333,7 @@ class ChargingStation:
             former, self._clock_offset = self._clock_offset, offset
             self.security.event(Kind.SETTING_SYSTEM_TIME, f"by {offset - former:+.3f} s")
             self._clock_offset = offset
+            self.sampling.align()
 
     def follow_availability(self, connector: Connector) -> None:
         """Bring an idle connector's status in line with its administrative state (OCPP 1.6 §5.2)."""

@@ -13,7 +13,7 @@ from simulator.ocpp.v16.messages import (
     TriggerMessageResponse,
     profile_of,
 )
-from simulator.station.metering import meter_value
+from simulator.station.metering import let_idle, meter_value
 from simulator.station.v16.dispatch import Answer, Effect, Handler
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class RemoteTriggerProfile:
     def _send_meter_values(self, connector: Connector) -> None:
         station = self._station
         station.settle_energy()
+        let_idle(station, connector)
         reading = meter_value(station, connector, station.keys.text("MeterValuesSampledData"), ReadingContext.TRIGGER)
         transaction = connector.transaction
         station.lane.send(

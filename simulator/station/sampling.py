@@ -1,0 +1,204 @@
+"""When meters are read, and where the readings go (OCPP 1.6 §3.16, §9.1.2, §9.1.16 to §9.1.28).
+
+* *Sampled* readings come every ``MeterValueSampleInterval`` from the start of a transaction, from a task of it.
+* *Clock-aligned* readings come at the multiples of ``ClockAlignedDataInterval`` in the day of the station's clock
+  (UTC), from every connector and from the station's main meter, transaction or not; from one timer, which is set only
+  while they are wanted.
+
+Both go out as MeterValues of the transaction queue, and into the ``transactionData`` of StopTransaction as far as the
+keys ``StopTxnSampledData`` and ``StopTxnAlignedData`` ask for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.clock import Timer
+from simulator.events import MeterSampled
+from simulator.ocpp.v16.enums import ReadingContext
+from simulator.ocpp.v16.messages import MeterValue, MeterValuesRequest
+from simulator.station.metering import begin_value, end_value, let_idle, main_meter_value, meter_value, metered
+
+if TYPE_CHECKING:
+    from simulator.station.connector import Connector
+    from simulator.station.station import ChargingStation
+    from simulator.station.transaction import Transaction
+
+#: Seconds of the day from whose begin clock-aligned instants are counted.
+DAY = 86_400
+
+
+def next_aligned(now: float, interval: int) -> float:
+    """The first instant after ``now`` (POSIX seconds) that is a multiple of ``interval`` s since midnight UTC."""
+    midnight = now // DAY * DAY
+    return min(midnight + ((now - midnight) // interval + 1) * interval, midnight + DAY)
+
+
+class Sampling:
+    """The readings of one station's meters."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        self._timer: Timer | None = None
+        #: The aligned instant that the timer waits for, on the station's own clock; the last one that was taken.
+        self._due = self._taken = 0.0
+        station.keys.watch("MeterValueSampleInterval", lambda _: self._interval_changed())
+        station.keys.watch("ClockAlignedDataInterval", lambda _: self.align())
+
+    # -- transactions ------------------------------------------------------------------------------------------------
+
+    def opened(self, transaction: Transaction) -> None:
+        """Take the first reading of a transaction, before its StartTransaction is queued."""
+        transaction.transaction_data.append(begin_value(self._station, transaction, self._transaction_measurands()))
+
+    def begun(self, transaction: Transaction) -> None:
+        """StartTransaction is queued: tell the first reading if the template asks for it, and go on sampling."""
+        if self._station.info.template.begin_end_meter_values:
+            self._send(transaction, begin_value(self._station, transaction))
+        self._station.spawn(self._sample, transaction)
+
+    def closed(self, transaction: Transaction) -> tuple[MeterValue, ...] | None:
+        """Take the last reading of a transaction that has ended; returns what goes into ``transactionData``.
+
+        Where both keys are empty that is nothing (§9.1.24, §9.1.25), unless the template asks for it.
+        """
+        template, measurands = self._station.info.template, self._transaction_measurands()
+        data = transaction.transaction_data
+        most = self._most_readings()
+        while 1 < len(data) >= most:  # an earlier process may have left more
+            _thin_out(data)
+        data.append(end_value(self._station, transaction, measurands))
+        if template.begin_end_meter_values and not self._ends_out_of_order():
+            self._send(transaction, end_value(self._station, transaction))
+        return tuple(data) if measurands or template.transaction_data_meter_values else None
+
+    def stop_answered(self, transaction: Transaction) -> None:
+        """StopTransaction is answered: now come the readings that belong before it, where the template has it so."""
+        if self._station.info.template.begin_end_meter_values and self._ends_out_of_order():
+            self._send(transaction, end_value(self._station, transaction))
+
+    def _ends_out_of_order(self) -> bool:
+        template = self._station.info.template
+        return template.out_of_order_end_meter_values and not template.ocpp_strict_compliance
+
+    def _transaction_measurands(self) -> str:
+        keys = self._station.keys
+        return ",".join([*keys.items("StopTxnSampledData"), *keys.items("StopTxnAlignedData")])
+
+    def _most_readings(self) -> int:
+        return max(2, self._station.keys.number("StopTransactionMaxMeterValues", 500))
+
+    def _keep(self, transaction: Transaction, reading: MeterValue) -> None:
+        data = transaction.transaction_data
+        data.append(reading)
+        if len(data) >= self._most_readings():  # one place is for the last
+            _thin_out(data)
+
+    # -- sampled -----------------------------------------------------------------------------------------------------
+
+    async def _sample(self, transaction: Transaction) -> None:
+        """Send MeterValues every MeterValueSampleInterval from the start on; what was missed is skipped."""
+        station = self._station
+        taken = 0  # periods of the present interval that have their sample
+        while not transaction.ended:
+            interval = station.keys.number("MeterValueSampleInterval")
+            period = taken
+            due = float("inf")
+            if interval > 0:
+                # A wake-up may seem to come a rounding error too early: that must not make a second sample.
+                elapsed = station.clock.now() - transaction.started_virtual
+                period = max(taken, int(elapsed // interval)) + 1
+                due = transaction.started_virtual + period * interval
+            if await transaction.sampling.wait_until(due):
+                taken = 0
+            elif not transaction.ended:
+                taken = period
+                self._take_sample(transaction)
+
+    def _take_sample(self, transaction: Transaction) -> None:
+        station, connector = self._station, transaction.connector
+        assert connector.meter is not None
+        station.settle_energy()
+        context = ReadingContext.SAMPLE_PERIODIC
+        reading = meter_value(station, connector, station.keys.text("MeterValuesSampledData"), context)
+        data = None
+        if station.keys.items("StopTxnSampledData"):
+            data = meter_value(station, connector, station.keys.text("StopTxnSampledData"), context)
+            self._keep(transaction, data)
+        self._send(transaction, reading, data=data)
+        station.publish(MeterSampled, connector.id, *metered(connector))
+
+    def _send(self, transaction: Transaction, reading: MeterValue, *, data: MeterValue | None = None) -> None:
+        self._station.sessions.book.queue(
+            transaction, MeterValuesRequest(connector_id=transaction.connector.id, meter_value=(reading,)), data=data
+        )
+
+    def _interval_changed(self) -> None:
+        for transaction in self._station.sessions.running():
+            transaction.sampling.ring()
+
+    # -- clock-aligned -----------------------------------------------------------------------------------------------
+
+    def align(self) -> None:
+        """Set the timer to the next aligned instant: the station boots, the interval has changed, or its clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        station = self._station
+        interval = station.keys.number("ClockAlignedDataInterval")
+        if interval <= 0 or not station.powered:
+            return
+        now = station.now()
+        self._due = next_aligned(now, interval)
+        if self._due == self._taken:  # a rounding error early, or the clock was put back a little
+            self._due = next_aligned(self._due, interval)
+        self._timer = station.clock.call_later(self._due - now, self._aligned)
+
+    def power_down(self) -> None:
+        """The station is off: no more aligned readings until it boots."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _aligned(self) -> None:
+        """An aligned instant has come. One that was missed is skipped, never made up for."""
+        self._timer = None
+        station = self._station
+        interval = station.keys.number("ClockAlignedDataInterval")
+        late = station.now() - self._due
+        if interval > 0 and late < interval:
+            self._taken = self._due
+            self._read_all(self._due)
+        self.align()
+
+    def _read_all(self, at: float) -> None:
+        station = self._station
+        station.settle_energy()
+        connectors = [connector for connector in station.connectors.values() if connector.meter is not None]
+        for connector in connectors:
+            let_idle(station, connector)
+        measurands = station.keys.text("MeterValuesAlignedData")
+        if 0 in station.connectors and station.registration.accepted:
+            reading = main_meter_value(station, measurands, ReadingContext.SAMPLE_CLOCK, at)
+            station.sessions.book.queue(None, MeterValuesRequest(connector_id=0, meter_value=(reading,)))
+        for connector in connectors:
+            self._read_aligned(connector, measurands, at)
+
+    def _read_aligned(self, connector: Connector, measurands: str, at: float) -> None:
+        station, transaction = self._station, connector.transaction
+        if transaction is None and not station.registration.accepted:
+            return  # nobody has ever wanted to hear of this station
+        context = ReadingContext.SAMPLE_CLOCK
+        reading = meter_value(station, connector, measurands, context, at=at)
+        data = None
+        if transaction is not None and station.keys.items("StopTxnAlignedData"):
+            data = meter_value(station, connector, station.keys.text("StopTxnAlignedData"), context, at=at)
+            self._keep(transaction, data)
+        station.sessions.book.queue(
+            transaction, MeterValuesRequest(connector_id=connector.id, meter_value=(reading,)), data=data
+        )
+
+
+def _thin_out(data: list[MeterValue]) -> None:
+    """Drop every second reading after the first (errata 4.0, StopTransactionMaxMeterValues)."""
+    del data[1::2]
