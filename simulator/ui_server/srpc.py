@@ -11,6 +11,7 @@ from simulator.telemetry.log import get_logger
 from ui_protocol import SUBPROTOCOL
 from ui_protocol.base import Response
 from ui_protocol.frames import FrameError, SrpcRequest, encode_response, parse_request
+from ui_protocol.procedures import find_procedure
 
 log = get_logger("simulator.ui")
 
@@ -48,6 +49,8 @@ class Session:
         self._goodbye = goodbye
         self._follower = control.follower()
         self._slots = trio.Semaphore(MOST_IN_FLIGHT)
+        #: Lists may be large: one client has one at a time in memory, from its making until it is sent.
+        self._one_list = trio.Lock()
         self._pending: set[str] = set()
         self._close_with: tuple[int, str] | None = None
 
@@ -92,21 +95,34 @@ class Session:
 
     async def _answer(self, request: SrpcRequest) -> None:
         try:
-            if request.uuid in self._pending:
-                answer = Response(
-                    status="failure",
-                    command=request.procedure[:100],
-                    error_message="a request of this uuid is not answered yet",
-                )
+            if is_list(request.procedure):
+                async with self._one_list:
+                    await self._call(request)
             else:
-                self._pending.add(request.uuid)
-                try:
-                    answer = await self._control.call(request.procedure, request.payload, self._follower)
-                finally:
-                    self._pending.discard(request.uuid)
-            await self._socket.send(encode_response(request.uuid, answer))
+                await self._call(request)
         finally:
             self._slots.release()
+
+    async def _call(self, request: SrpcRequest) -> None:
+        if request.uuid in self._pending:
+            answer = Response(
+                status="failure",
+                command=request.procedure[:100],
+                error_message="a request of this uuid is not answered yet",
+            )
+        else:
+            self._pending.add(request.uuid)
+            try:
+                answer = await self._control.call(request.procedure, request.payload, self._follower)
+            finally:
+                self._pending.discard(request.uuid)
+        await self._socket.send(encode_response(request.uuid, answer))
+
+
+def is_list(name: str) -> bool:
+    """Whether the answer of a procedure grows with the fleet."""
+    procedure = find_procedure(name)
+    return procedure is not None and procedure.group == "Fleet"
 
 
 def offers_protocol(subprotocols: list[str]) -> bool:
