@@ -22,9 +22,11 @@ from simulator.ocpp.v16.messages import (
     HeartbeatRequest,
     StartTransactionRequest,
     StatusNotificationRequest,
+    to_payload,
 )
 from simulator.ocpp.validation import PayloadValidator
-from simulator.station.calls import CallLane, CallRules, CallTimeout, Gate, NotAllowed, NotConnected
+from simulator.station.calls import CallLane, CallRules, CallTimeout, Gate, NotAllowed, NotConnected, Result
+from simulator.station.journal import TransactionMessage
 from simulator.station.services import StationServices
 from simulator.transport.connection import ConnectionClosed
 from simulator.transport.websocket import Dialer
@@ -57,6 +59,24 @@ class Bench:
             strict=False,
         )
         self.lane = CallLane(services, "h", "CS-1", rules, lambda level, text: self.said.append(text))
+
+        self.lane.hand_over(self)
+        self._results: dict[int, list[Any]] = {}
+
+    # -- who knows the transactions ----------------------------------------------------------------------------------
+
+    def answered(self, message: TransactionMessage, result: Result) -> None:
+        self._results[message.number].append(result)
+
+    def wire_id(self, transaction: int) -> int:
+        return 100 + transaction
+
+    def queue(self, request: StartTransactionRequest, results: list[Any] | None = None) -> None:
+        number = len(self._results)
+        self._results[number] = [] if results is None else results
+        self.lane.queue_transaction_message(TransactionMessage(number, "StartTransaction", to_payload(request)))
+
+    # -- the wire ----------------------------------------------------------------------------------------------------
 
     def attach(self, gate: Gate = Gate.ACCEPTED) -> None:
         self.dead = False
@@ -95,7 +115,7 @@ async def test_the_next_call_waits_for_the_answer_and_the_first_come_goes_first(
     async with bench() as b:
         b.attach()
         b.lane.send(HeartbeatRequest())
-        b.lane.queue_transaction_message("StartTransaction", lambda: START)
+        b.queue(START)
         b.lane.send(status(1))
         assert b.actions == ["Heartbeat"]
         b.answer({"currentTime": TIME})
@@ -132,7 +152,7 @@ async def test_what_the_registration_lets_through(
         errors = [failure.error for failure in failures if isinstance(failure, outcome.Error)]
         assert all(isinstance(error, NotAllowed) for error in errors)
         assert len(errors) == 2 - len(passes)
-        b.lane.queue_transaction_message("StartTransaction", lambda: START)
+        b.queue(START)
         if b.wire and b.actions[-1] == "Heartbeat":
             b.answer({"currentTime": TIME})
         assert ("StartTransaction" in b.actions) == (gate is Gate.ACCEPTED)
@@ -196,7 +216,7 @@ async def test_a_lost_connection_fails_what_passes_and_keeps_what_belongs_to_tra
     async with bench() as b:
         b.attach()
         results: list[Any] = []
-        b.lane.queue_transaction_message("StartTransaction", lambda: START, results.append)
+        b.queue(START, results)
         b.lane.send(status(1), results.append)
         b.lane.detach()
         assert [type(result.error) for result in results] == [NotConnected]
@@ -224,11 +244,11 @@ async def test_a_message_that_is_switched_off_or_invalid_does_not_block_the_queu
         b.attach()
         results: list[Any] = []
         bad = StartTransactionRequest(connector_id=1, id_tag="x" * 21, meter_start=0, timestamp=TIME)
-        b.lane.queue_transaction_message("StartTransaction", lambda: bad, results.append)
+        b.queue(bad, results)
         b.supported = False
-        b.lane.queue_transaction_message("StartTransaction", lambda: START, results.append)
+        b.queue(START, results)
         b.supported = True
-        b.lane.queue_transaction_message("StartTransaction", lambda: START, results.append)
+        b.queue(START, results)
         assert [type(result.error) for result in results] == [NotAllowed, NotAllowed]
         assert b.actions == ["StartTransaction"]
         assert any("21" in text or "idTag" in text for text in b.said)
@@ -237,7 +257,7 @@ async def test_a_message_that_is_switched_off_or_invalid_does_not_block_the_queu
 async def test_delivered_waits_for_what_may_be_sent_and_no_more(autojump_clock: MockClock) -> None:
     async with bench() as b:
         b.attach(Gate.PENDING)
-        b.lane.queue_transaction_message("StartTransaction", lambda: START)
+        b.queue(START)
         await b.lane.delivered()
         b.lane.open_gate(Gate.ACCEPTED)
         with trio.move_on_after(5) as scope:
