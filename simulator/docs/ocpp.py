@@ -28,15 +28,18 @@ from simulator.ocpp.v16.messages import (
 )
 from simulator.ocpp.validation import PayloadValidator
 from simulator.station import keys as keys_module
-from simulator.station.keys import STANDARD_KEYS
+from simulator.station import standard_keys as standard_keys_module
 from simulator.station.services import StationServices
+from simulator.station.standard_keys import STANDARD_KEYS
 from simulator.station.station import ChargingStation
 from simulator.templates.info import resolve_station
 from simulator.templates.load import build_template
 from simulator.transport.websocket import Dialer
 
-#: Keys by which the station tells about itself; nothing in it needs to act on them.
-TELLING = frozenset({"NumberOfConnectors", "ConnectorPhaseRotation", "SupportedFeatureProfiles"})
+#: Keys by which the station tells about itself, or that bound other keys by their name.
+TELLING = frozenset({"NumberOfConnectors", "ConnectorPhaseRotation", "SupportedFeatureProfiles"}) | {
+    name for name in STANDARD_KEYS if name.endswith("DataMaxLength") or name == "ConnectorPhaseRotationMaxLength"
+}
 
 _YES = "yes"
 _NOT_YET = "not yet"
@@ -119,11 +122,12 @@ def sent_actions() -> frozenset[str]:
 
 
 def keys_with_effect() -> frozenset[str]:
-    """The standard keys that the station's modules name, that of the keys themselves left out."""
+    """The standard keys that the station's modules name, those of the keys themselves left out."""
+    own = {keys_module.__name__, standard_keys_module.__name__}
     named = {
         node.value
         for name, tree in _station_sources()
-        if name != keys_module.__name__
+        if name not in own
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
+from simulator.clock import Alarm
 from simulator.energy.charging_profiles import ChargingProfile
 from simulator.energy.meter import ConnectorMeter
 from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus
@@ -103,10 +104,12 @@ class Start(msgspec.Struct, frozen=True):
 class Waiting:
     """What waits at a connector: a plugged vehicle for a tag, or (``id_tag``) an authorised tag for a vehicle."""
 
-    __slots__ = ("id_tag", "scope", "start")
+    __slots__ = ("changed", "id_tag", "scope", "start")
 
-    def __init__(self, id_tag: str | None, start: Start | None = None) -> None:
+    def __init__(self, id_tag: str | None, changed: Alarm, start: Start | None = None) -> None:
         self.id_tag = id_tag
+        #: Rung when ConnectionTimeOut changes.
+        self.changed = changed
         self.start = start or Start()
         self.scope = trio.CancelScope()
 
@@ -202,6 +205,11 @@ class Connector:
     def at_rest(self) -> Status:
         """The status of the connector while nobody uses it."""
         return Status.AVAILABLE if self.offered else Status.UNAVAILABLE
+
+    @property
+    def holds_cable(self) -> bool:
+        """Whether a cable is locked in that hangs from the station alone: its vehicle has unplugged at its own side."""
+        return self.locked and not self.plugged and self.transaction is None
 
     @property
     def in_use(self) -> bool:

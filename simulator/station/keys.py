@@ -2,111 +2,22 @@
 
 from __future__ import annotations
 
-import enum
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from simulator.energy.meter_values import ENERGY, parse_measurands
 from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, FEATURE_PROFILES
 from simulator.station.memory import KEYS
-from simulator.templates.info import StationInfo
-
-#: The profiles whose messages this program answers, as ``SupportedFeatureProfiles`` names them.
-IMPLEMENTED_PROFILES = (
-    "Core",
-    "FirmwareManagement",
-    "LocalAuthListManagement",
-    "Reservation",
-    "SmartCharging",
-    "RemoteTrigger",
+from simulator.station.standard_keys import (
+    IMPLEMENTED_PROFILES,
+    MOST,
+    STANDARD_KEYS,
+    Bounds,
+    acceptable,
 )
-
-
-class Kind(enum.Enum):
-    """What a key's value is, and so what ChangeConfiguration accepts."""
-
-    BOOLEAN = "boolean"
-    #: A whole number of 0 or more.
-    INTEGER = "integer"
-    TEXT = "text"
-    #: Comma-separated measurands, each with an optional ``.phase`` suffix.
-    MEASURANDS = "measurands"
-    #: Comma-separated ``connector.rotation`` items.
-    ROTATIONS = "rotations"
-    #: A password of 16 to 20 bytes as hexadecimal digits. It is never shown.
-    PASSWORD = "password"
-
-
-class StandardKey(msgspec.Struct, frozen=True):
-    """A key of the standard: its kind, whether it may only be read, its value when a template does not set it."""
-
-    kind: Kind
-    read_only: bool
-    #: None: the key exists only if a template sets it.
-    default: str | None
-    what: str
-
-
-BOOL, INT, TEXT, LIST = Kind.BOOLEAN, Kind.INTEGER, Kind.TEXT, Kind.MEASURANDS
-
-#: In the order in which missing ones are created; the README's table is made from it.
-STANDARD_KEYS: dict[str, StandardKey] = {
-    "HeartbeatInterval": StandardKey(INT, False, "0", "seconds between Heartbeats; set by BootNotification.conf"),
-    "SupportedFeatureProfiles": StandardKey(TEXT, True, ",".join(IMPLEMENTED_PROFILES), "feature profiles offered"),
-    "NumberOfConnectors": StandardKey(INT, True, None, "connectors, connector 0 left out; always the station's own"),
-    "MeterValuesSampledData": StandardKey(LIST, False, ENERGY, "measurands of periodic MeterValues"),
-    "MeterValueSampleInterval": StandardKey(INT, False, "60", "seconds between periodic MeterValues, 0 = none"),
-    "ConnectorPhaseRotation": StandardKey(Kind.ROTATIONS, False, None, "phase rotation per connector"),
-    "AuthorizeRemoteTxRequests": StandardKey(BOOL, False, "true", "authorise remote starts like local ones"),
-    "LocalAuthListEnabled": StandardKey(BOOL, False, "false", "use the local authorisation list"),
-    "LocalAuthListMaxLength": StandardKey(INT, True, "500", "entries of the local authorisation list"),
-    "SendLocalListMaxLength": StandardKey(INT, True, "100", "entries of one SendLocalList"),
-    "ReserveConnectorZeroSupported": StandardKey(BOOL, True, "true", "reservations for any connector"),
-    "ConnectionTimeOut": StandardKey(INT, False, "30", "seconds to plug in after presenting a tag, or the reverse"),
-    "ChargeProfileMaxStackLevel": StandardKey(INT, True, "10", "highest stackLevel of a charging profile"),
-    "ChargingScheduleAllowedChargingRateUnit": StandardKey(TEXT, True, "Current,Power", "units of charging schedules"),
-    "ChargingScheduleMaxPeriods": StandardKey(INT, True, "100", "periods of a charging schedule"),
-    "MaxChargingProfilesInstalled": StandardKey(INT, True, "30", "charging profiles that can be installed"),
-    "ConnectorSwitch3to1PhaseSupported": StandardKey(BOOL, True, "false", "switching phases; informative"),
-    "ClockAlignedDataInterval": StandardKey(INT, False, "0", "seconds between clock-aligned MeterValues, 0 = none"),
-    "GetConfigurationMaxKeys": StandardKey(INT, True, "50", "keys in one GetConfiguration request"),
-    "LocalAuthorizeOffline": StandardKey(BOOL, False, "true", "start offline for tags known locally"),
-    "LocalPreAuthorize": StandardKey(BOOL, False, "false", "start for tags known locally without Authorize"),
-    "MeterValuesAlignedData": StandardKey(LIST, False, ENERGY, "measurands of clock-aligned MeterValues"),
-    "ResetRetries": StandardKey(INT, False, "1", "attempts at a failed reset"),
-    "StopTransactionOnEVSideDisconnect": StandardKey(BOOL, False, "true", "end the transaction when the EV unplugs"),
-    "StopTransactionOnInvalidId": StandardKey(BOOL, False, "true", "end a transaction whose tag is refused afterwards"),
-    "StopTxnAlignedData": StandardKey(LIST, False, "", "clock-aligned measurands in StopTransaction"),
-    "StopTxnSampledData": StandardKey(LIST, False, "", "sampled measurands in StopTransaction"),
-    "TransactionMessageAttempts": StandardKey(INT, False, "3", "attempts at a transaction message"),
-    "TransactionMessageRetryInterval": StandardKey(INT, False, "60", "seconds times attempts made before a retry"),
-    "UnlockConnectorOnEVSideDisconnect": StandardKey(BOOL, False, "true", "unlock when the vehicle unplugs"),
-    "WebSocketPingInterval": StandardKey(INT, False, "30", "seconds between WebSocket pings, 0 = none"),
-    "MessageTimeout": StandardKey(INT, False, "30", "seconds to wait for the answer to a CALL"),
-    "MinimumStatusDuration": StandardKey(INT, False, "0", "seconds a status must last before it is reported"),
-    "SupportedFileTransferProtocols": StandardKey(
-        TEXT, True, "FTP,FTPS,HTTP,HTTPS", "protocols of uploads and downloads"
-    ),
-    "AllowOfflineTxForUnknownId": StandardKey(BOOL, False, "false", "start offline for unknown tags"),
-    "AuthorizationCacheEnabled": StandardKey(BOOL, False, "true", "use the authorisation cache"),
-    "BlinkRepeat": StandardKey(INT, False, None, "times to blink; stored only"),
-    "LightIntensity": StandardKey(INT, False, None, "percent of the lighting; stored only"),
-    "AuthorizationKey": StandardKey(Kind.PASSWORD, False, "", "password of Basic authentication; write-only"),
-    "SecurityProfile": StandardKey(INT, False, "0", "security profile; the central system may only raise it"),
-    "CpoName": StandardKey(TEXT, False, "", "organisation that a certificate request names"),
-    "AdditionalRootCertificateCheck": StandardKey(BOOL, True, "false", "a new root must be signed by the present one"),
-    "CertificateSignedMaxChainSize": StandardKey(INT, True, "10000", "characters of a chain in CertificateSigned"),
-    "CertificateStoreMaxLength": StandardKey(INT, True, "10", "root certificates that there is room for"),
-    "MaxEnergyOnInvalidId": StandardKey(INT, False, "0", "Wh delivered after a tag was refused"),
-}
-
-_SPELLING = {name.lower(): name for name in STANDARD_KEYS}
-_HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
-_ROTATIONS = frozenset({"NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"})
+from simulator.templates.info import StationInfo
 
 
 class Key(msgspec.Struct):
@@ -142,7 +53,7 @@ class ConfigurationKeys:
         self._keys: dict[str, Key] = {}
         self._watchers: dict[str, list[Callable[[str], None]]] = {}
         self._keepers: dict[str, _Keeper] = {}
-        self._phases = info.number_of_phases
+        self._bounds = Bounds(info.number_of_phases, info.number_of_connectors, self._most_items)
         template = info.template
         self._url_key = template.supervision_url_ocpp_key.lower() if template.supervision_url_ocpp_configuration else ""
         for entry in info.template.configuration_keys:
@@ -157,6 +68,11 @@ class ConfigurationKeys:
             if standard.default is not None and name.lower() not in self._keys:
                 value = _offered_profiles(info) if name == "SupportedFeatureProfiles" else standard.default
                 self._keys[name.lower()] = Key(name, value, standard.read_only)
+        if template.fixed_cable:  # there is no lock to open at the vehicle's unplugging (§9.1.29)
+            name = "UnlockConnectorOnEVSideDisconnect"
+            self._keys[name.lower()] = Key(name, "false", True)
+        rotations = "ConnectorPhaseRotationMaxLength"  # one for each connector, and connector 0
+        self._keys.setdefault(rotations.lower(), Key(rotations, str(info.number_of_connectors + 1), True))
         self._keys["numberofconnectors"] = Key("NumberOfConnectors", str(info.number_of_connectors), True)
         if "connectorphaserotation" not in self._keys:
             self._keys["connectorphaserotation"] = Key("ConnectorPhaseRotation", _phase_rotation(info))
@@ -190,11 +106,15 @@ class ConfigurationKeys:
         return self.text(name).strip().lower() == "true"
 
     def number(self, name: str, default: int = 0) -> int:
-        """A whole number; absent or unreadable gives the default."""
+        """A whole number; absent, unreadable or beyond all sense gives the default."""
         try:
-            return int(self.text(name))
+            number = int(self.text(name))
         except ValueError:
             return default
+        return number if abs(number) <= MOST else default
+
+    def _most_items(self, name: str) -> int:
+        return self.number(f"{name}MaxLength", MOST)
 
     def items(self, name: str) -> list[str]:
         """A comma-separated list without empty items."""
@@ -236,7 +156,7 @@ class ConfigurationKeys:
             return "NotSupported"
         if key.read_only:
             return "Rejected"
-        accepted = acceptable(key.name, value, phases=self._phases)
+        accepted = acceptable(key.name, value, self._bounds)
         if accepted is None or (name.lower() == self._url_key and not _is_supervision_url(value)):
             return "Rejected"
         keeper = self._keepers.get(name.lower())
@@ -280,7 +200,7 @@ class ConfigurationKeys:
                 given = None if key is None else key.given
             if entry.value is None or entry.value == given or entry.key.lower() == "numberofconnectors":
                 continue
-            value = acceptable(entry.key, entry.value, phases=self._phases)
+            value = acceptable(entry.key, entry.value, self._bounds)
             if value is None or (entry.key.lower() == self._url_key and not _is_supervision_url(value)):
                 continue
             if key is None:
@@ -303,54 +223,12 @@ class KeptKey(msgspec.Struct):
 AMPERAGE_UNITS = {"A": 1, "dA": 10, "cA": 100, "mA": 1000}
 
 
-def acceptable(name: str, value: str, *, phases: int) -> str | None:
-    """The value as it is stored, or None where the key's kind refuses it. Vendor keys take any text.
-
-    :param phases: of the station, 0 for direct current: a list of measurands may name only phases that exist.
-    """
-    standard = STANDARD_KEYS.get(_SPELLING.get(name.lower(), name))
-    kind = standard.kind if standard is not None else Kind.TEXT
-    if kind is Kind.BOOLEAN:
-        lowered = value.strip().lower()
-        return lowered if lowered in {"true", "false"} else None
-    if kind is Kind.INTEGER:
-        text = value.strip()
-        return text if text.isascii() and text.isdecimal() else None
-    if kind is Kind.PASSWORD:
-        return value if authorization_key_bytes(value) is not None else None
-    items = [item.strip() for item in value.split(",")] if value.strip() else []
-    if kind is Kind.MEASURANDS:
-        return value if not parse_measurands(value, phases=phases).unsupported else None
-    if kind is Kind.ROTATIONS:
-        return value if all(_is_rotation(item) for item in items) else None
-    return value
-
-
-def authorization_key_bytes(value: str) -> bytes | None:
-    """The password that an AuthorizationKey stands for: 16 to 20 bytes as hexadecimal digits (security white paper,
-    A01; OCPP-J 1.6 §6.2); None where the value is something else."""
-    if not _HEXADECIMAL.fullmatch(value):
-        return None
-    return bytes.fromhex(value)
-
-
-def is_secret(name: str) -> bool:
-    """Keys whose value never leaves the station (security white paper, A00.FR.205)."""
-    standard = STANDARD_KEYS.get(_SPELLING.get(name.lower(), name))
-    return standard is not None and standard.kind is Kind.PASSWORD
-
-
 def _is_supervision_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
         return parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def _is_rotation(item: str) -> bool:
-    connector, _, rotation = item.partition(".")
-    return connector.isdecimal() and rotation in _ROTATIONS
 
 
 def _offered_profiles(info: StationInfo) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.clock import Alarm
 from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 from simulator.station.connector import Start, Waiting
 
@@ -37,6 +38,7 @@ class Presence:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
+        station.keys.watch("ConnectionTimeOut", lambda _: self._time_out_changed())
 
     # -- what people do ----------------------------------------------------------------------------------------------
 
@@ -60,7 +62,10 @@ class Presence:
             self.leave(connector)
         elif keys.flag("StopTransactionOnEVSideDisconnect"):
             self._station.sessions.end(transaction, Reason.EV_DISCONNECTED, info=EV_SIDE)
-            self.leave(connector)
+            if keys.flag("UnlockConnectorOnEVSideDisconnect") or self._station.info.template.fixed_cable:
+                self.leave(connector)
+            else:  # the cable hangs from the station, locked (§9.1.29)
+                connector.plugged, connector.locked = False, True
         else:  # the cable stays locked at the station, and the transaction goes on without energy
             self._station.settle_energy()
             connector.plugged = False
@@ -77,9 +82,9 @@ class Presence:
         if connector.transaction is not None:
             await self._present_to_stop(connector, id_tag)
             return
-        waiting = connector.waiting
-        if waiting is not None and waiting.id_tag is not None and same_tag(waiting.id_tag, id_tag):
-            self.forget(connector)
+        waiting, last = connector.waiting, self._station.sessions.last_on(connector)
+        given_up = waiting is not None and waiting.id_tag is not None and same_tag(waiting.id_tag, id_tag)
+        if given_up or (connector.holds_cable and last is not None and same_tag(last.id_tag, id_tag)):
             self.leave(connector)
             return
         await self._present_to_start(connector, id_tag)
@@ -98,11 +103,12 @@ class Presence:
         connector.plugged = False
         self.forget(connector)
         if connector.transaction is None:
+            connector.locked = False
             self.settle(connector)
 
     def depart_after(self, transaction: Transaction) -> None:
         """After the end of a transaction: by default the vehicle leaves, after ``postTransactionDelay``."""
-        if not self.automatic:
+        if not self.automatic or transaction.reason is Reason.EV_DISCONNECTED:  # that one has unplugged already
             return
         delay = self._station.info.template.post_transaction_delay
         if delay > 0 and self._station.powered and not self._station.stopping:
@@ -138,6 +144,7 @@ class Presence:
                 connector.plugged = True
             elif self.automatic:
                 connector.plugged = False
+            connector.locked = False
 
     # -- starting ----------------------------------------------------------------------------------------------------
 
@@ -150,7 +157,7 @@ class Presence:
         if connector.plugged:
             self._station.sessions.begin(connector, id_tag, start)
             return
-        self._wait(connector, Waiting(id_tag, start))
+        self._wait(connector, Waiting(id_tag, Alarm(self._station.clock), start))
 
     def _plug(self, connector: Connector) -> None:
         self._station.settle_energy()
@@ -163,20 +170,25 @@ class Presence:
             self.start_when_plugged(connector, waiting.id_tag, waiting.start)
         elif connector.status in _FREE:
             connector.move(Status.PREPARING)
-            self._wait(connector, Waiting(None))
+            self._wait(connector, Waiting(None, Alarm(self._station.clock)))
 
     def _wait(self, connector: Connector, waiting: Waiting) -> None:
         connector.waiting = waiting
         self._station.spawn(self._time_out, connector, waiting)
 
+    def _time_out_changed(self) -> None:
+        for connector in self._station.connectors.values():
+            if connector.waiting is not None:
+                connector.waiting.changed.ring()
+
     async def _time_out(self, connector: Connector, waiting: Waiting) -> None:
         """ConnectionTimeOut (OCPP 1.6 §9.1.6): nobody plugged in, or nobody presented a tag."""
-        station = self._station
-        seconds = station.keys.number("ConnectionTimeOut")
-        if seconds <= 0:
-            return
+        station, began = self._station, self._station.clock.now()
         with waiting.scope:
-            await station.clock.sleep(seconds)
+            seconds, rung = 0, True
+            while rung:
+                seconds = station.keys.number("ConnectionTimeOut")
+                rung = await waiting.changed.wait_until(began + seconds if seconds > 0 else float("inf"))
             if connector.waiting is not waiting:
                 return
             connector.waiting = None

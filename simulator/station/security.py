@@ -27,9 +27,9 @@ import trio
 from simulator.config.ws_options import WebSocketOptions
 from simulator.ocpp.v16.enums import CertificateStatus, CertificateUse, DeleteCertificateStatus
 from simulator.ocpp.v16.messages import CertificateHashData
-from simulator.station.keys import authorization_key_bytes
 from simulator.station.security_events import Kind, SecurityEvents
 from simulator.station.security_profile import HIGHEST_PROFILE, as_wss, event_of, profile_refusal
+from simulator.station.standard_keys import authorization_key_bytes
 from simulator.transport.connection import Connection, OpenFailed, TlsFailed, TlsFault
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ from simulator.ocpp.v16.messages import (
     UnlockConnectorResponse,
 )
 from simulator.station.connector import Start
-from simulator.station.keys import is_secret
+from simulator.station.standard_keys import is_secret
 from simulator.station.v16.dispatch import Answer, Handler
 from simulator.station.v16.smart_charging import read_remote_start_profile
 
@@ -168,10 +168,14 @@ class CoreProfile:
         async def unlock() -> None:
             if connector.transaction is not None:
                 station.sessions.end(connector.transaction, Reason.UNLOCK_COMMAND)
-            elif station.presence.automatic and connector.status in {
-                ChargePointStatus.PREPARING,
-                ChargePointStatus.FINISHING,
-            }:
+            elif connector.holds_cable or (
+                station.presence.automatic
+                and connector.status
+                in {
+                    ChargePointStatus.PREPARING,
+                    ChargePointStatus.FINISHING,
+                }
+            ):
                 station.presence.leave(connector)
 
         return Answer(UnlockConnectorResponse(status=UnlockStatus.UNLOCKED), unlock)
