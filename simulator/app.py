@@ -23,9 +23,14 @@ from simulator.events import EventBus
 from simulator.ids import MessageIds
 from simulator.interrupts import STOP_SIGNALS
 from simulator.ocpp.validation import PayloadValidator
+from simulator.station.journal import AnyRecord, NoJournal, StationPast
+from simulator.station.memory import NoStore
+from simulator.station.memory_parts import kept_info
 from simulator.station.services import StationServices
 from simulator.station.station import station_random
 from simulator.storage.certificates import CertificateFiles
+from simulator.storage.journal_lines import Kinds
+from simulator.storage.state import State
 from simulator.supervision import guard, leaves
 from simulator.telemetry.diagnostics import ProcessDiagnostics
 from simulator.telemetry.log import LogSettings, configure_logging, current_log_file, get_logger
@@ -44,6 +49,12 @@ HEARTBEAT_INTERVAL = 60
 #: Wall seconds for a closing handshake. With the time that stations have to end in order it stays below 5 seconds,
 #: also when the central system has fallen silent.
 CLOSE_WITHIN = 1.0
+
+#: Wall seconds for the writing of stations' files when everything has ended.
+FINISH_WITHIN = 3.0
+
+#: What the transaction journal holds.
+JOURNAL_KINDS = Kinds(StationPast, msgspec.json.Decoder(AnyRecord).decode)
 
 #: Stations that are made before signals and connections get their turn.
 BATCH = 50
@@ -117,28 +128,41 @@ class Simulator:
         :raises CannotListen: there is no address for the embedded central system.
         """
         self._begun = time.monotonic()
-        async with trio.open_nursery() as root:
-            await root.start(self._obey_signals, root.cancel_scope)
-            self.clock = Clock(speed=self.options.speed)
-            await root.start(self.clock.run)
-            if self.options.embedded:
-                self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
-                self.central_url = await _listen(root, self.central)
-            self._start_telemetry(root)
-            await self._build_fleet(data_directory)
-            await root.start(self.fleet.run)
-            root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
-            if self.options.duration is not None:
-                root.start_soon(self._end_after, self.options.duration)
-            await self._stop_wanted.wait()
-            log.info("stops %s station(s) in order", len(self.fleet))
-            self._probe.end()
-            self.in_order = await self.fleet.stop()
-            if not self.in_order:
-                log.warning("not every station ended in order within the time given")
-            # Cancelling closes what is left: first come the stations' connections, then the central system's.
-            root.cancel_scope.cancel()
+        state = None if data_directory is None else State(data_directory, JOURNAL_KINDS)
+        try:
+            async with trio.open_nursery() as root:
+                await self._run(root, state, data_directory)
+        finally:
+            if state is not None:
+                await state.close(FINISH_WITHIN if self.in_order else FINISH_WITHIN / 3)
         return self.summary()
+
+    async def _run(self, root: trio.Nursery, state: State[StationPast] | None, directory: Path | None) -> None:
+        await root.start(self._obey_signals, root.cancel_scope)
+        if state is not None:
+            await state.read()
+        # Never earlier than what earlier runs have written, which may have lived faster.
+        self.clock = Clock(start=max(time.time(), state.journal.latest if state else 0.0), speed=self.options.speed)
+        await root.start(self.clock.run)
+        if self.options.embedded:
+            self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
+            self.central_url = await _listen(root, self.central)
+        self._start_telemetry(root)
+        await self._build_fleet(state, directory)
+        if state is not None:
+            state.start(root)
+        await root.start(self.fleet.run)
+        root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
+        if self.options.duration is not None:
+            root.start_soon(self._end_after, self.options.duration)
+        await self._stop_wanted.wait()
+        log.info("stops %s station(s) in order", len(self.fleet))
+        self._probe.end()
+        self.in_order = await self.fleet.stop()
+        if not self.in_order:
+            log.warning("not every station ended in order within the time given")
+        # Cancelling closes what is left: first come the stations' connections, then the central system's.
+        root.cancel_scope.cancel()
 
     def _keeps_actions(self, hash_id: str) -> bool:
         station = self.fleet.get(hash_id)
@@ -148,7 +172,7 @@ class Simulator:
         """Ask for the ordered stop."""
         self._stop_wanted.set()
 
-    async def _build_fleet(self, directory: Path | None) -> None:
+    async def _build_fleet(self, state: State[StationPast] | None, directory: Path | None) -> None:
         """Make the stations; a stop that comes meanwhile ends it early."""
         retries = self.config.auto_reconnect_max_retries
         services = StationServices(
@@ -160,8 +184,12 @@ class Simulator:
             diagnostics=ProcessDiagnostics(current_log_file(), real_time=self._real_time),
             seed=self.options.seed,
             auto_reconnect_max_retries=-1 if retries is None else retries,
+            journal=NoJournal() if state is None else state.journal,
+            store=NoStore() if state is None else state.files,
             certificates=None if directory is None else partial(_certificates, directory / "certificates"),
         )
+        if state is not None:
+            state.journal.open(self.clock.now)
         self.fleet = Fleet(services, self.config, self._pace)
         for number, planned in enumerate(self._plan.stations):
             if number % BATCH == 0:
@@ -178,6 +206,7 @@ class Simulator:
                 rng=rng,
                 id_tags=planned.entry.id_tags,
                 fallback_supervision_urls=urls,
+                kept=kept_info(services.store, planned.entry.loaded.template, planned.hash_id),
             )
             url = choose_supervision_url(
                 urls,

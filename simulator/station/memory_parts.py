@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from simulator.energy.meter import ConnectorMeter, MeterState
-from simulator.station.memory import INFO, Part, Remembers
+from simulator.station.memory import INFO, Part, Remembers, StationStore
 from simulator.station.reservations import Reservation
 from simulator.templates.info import StationInfo
+from simulator.templates.model import StationTemplate
 
 if TYPE_CHECKING:
     from simulator.station.station import ChargingStation
@@ -99,7 +100,7 @@ def _reservations(station: ChargingStation) -> Part:
     return Part("reservations", to_memory, from_memory)
 
 
-def kept_info(kept: Mapping[str, Any], info_switch: bool) -> Mapping[str, Any]:
-    """The ``stationInfo`` of what is kept of a station, empty where that is switched off."""
-    info = kept.get(INFO)
-    return info if info_switch and isinstance(info, Mapping) else {}
+def kept_info(store: StationStore, template: StationTemplate, hash_id: str) -> Mapping[str, Any]:
+    """What an earlier run has drawn for a station that is about to be made; empty where the template keeps nothing."""
+    info = store.recall(hash_id).get(INFO) if template.station_info_persistent_configuration else None
+    return info if isinstance(info, Mapping) else {}

@@ -100,7 +100,8 @@ class JournalReader(Generic[P]):
         self.stations: dict[str, P] = {}
         self.damaged = 0
         self.latest = 0.0
-        self._number: int | None = None
+        #: The number of the last line that could be read.
+        self.number: int | None = None
         #: Unreadable lines since the last good one: the stations that each may be about.
         self._unread: list[set[str]] = []
 
@@ -131,15 +132,15 @@ class JournalReader(Generic[P]):
             self._doubt(len(self._unread))
 
     def _take(self, line: Line) -> None:
-        if self._number is not None:
-            if line.number <= self._number:
+        if self.number is not None:
+            if line.number <= self.number:
                 return  # a copy of what has been read
-            lost = line.number - self._number - 1
+            lost = line.number - self.number - 1
             if lost:
                 self.damaged += not self._unread
                 self._doubt(lost)
         self._unread.clear()
-        self._number = line.number
+        self.number = line.number
         self.latest = max(self.latest, line.instant)
         if line.station != NOBODY:
             past = self.stations.get(line.station)

@@ -85,6 +85,7 @@ class FileJournal(Generic[P]):
             )
         self._absent = {mark: past for mark, past in reader.stations.items() if not past.empty}
         self.latest = reader.latest
+        self._line = reader.number or 0  # the files are read as one
 
     def open(self, now: Callable[[], float]) -> None:
         """Begin this run's file. ``now``: the process's virtual time."""

@@ -1,0 +1,37 @@
+"""Everything that stations leave to the next run: the journal of their transactions and their files."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Generic
+
+import trio
+
+from simulator.storage.journal_lines import Kinds, P
+from simulator.storage.station_files import StationFiles
+from simulator.storage.transaction_journal import FileJournal
+from simulator.supervision import guard
+
+
+class State(Generic[P]):
+    """The state in one data directory: ``journal/`` and ``configurations/``."""
+
+    def __init__(self, directory: Path, kinds: Kinds[P]) -> None:
+        self.journal = FileJournal(directory / "journal", kinds)
+        self.files = StationFiles(directory / "configurations")
+
+    async def read(self) -> None:
+        """Learn what there is."""
+        await trio.to_thread.run_sync(self.journal.read)
+        await trio.to_thread.run_sync(self.files.look)
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Begin to write, once the stations of the start have joined."""
+        nursery.start_soon(partial(guard, "transaction journal", self.journal.run))
+        nursery.start_soon(partial(guard, "station files", self.files.run))
+
+    async def close(self, within: float) -> None:
+        """Write what is not written yet, for at most so many wall seconds; nobody changes anything any more."""
+        await self.files.finish(within)
+        self.journal.close()
