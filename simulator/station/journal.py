@@ -157,6 +157,10 @@ class StationPast(Record, tag="station"):
             if transaction.ending is None:
                 transaction.doubtful = True
 
+    def lost(self) -> list[KeptTransaction]:
+        """The transactions that were running when the process died, without those of which that is in doubt."""
+        return [known for known in self.transactions.values() if known.ending is None and not known.doubtful]
+
     @property
     def empty(self) -> bool:
         """Whether nothing is left to do and to know."""
@@ -173,6 +177,8 @@ class StationPast(Record, tag="station"):
     def _queue(self, message: TransactionMessage) -> None:
         self.next_number = max(self.next_number, message.number + 1)
         self.messages.append(message)
+        if message.transaction is not None:
+            self.next_key = max(self.next_key, message.transaction + 1)
 
     def _read(self, record: Queued) -> None:
         transaction = None if record.transaction is None else self.transactions.get(record.transaction)

@@ -122,8 +122,8 @@ class JournalReader(Generic[P]):
                 self._take(whole)
                 return
             self.damaged += 1
-            head, tail = _ends(torn)
-            if head == tail:  # it was finished, and then damaged
+            head, _ = _ends(torn)
+            if torn.endswith(f"}} {head}".encode("latin-1")):  # it was finished, and then damaged
                 self._unread.append({head})
 
     def finish(self) -> None:

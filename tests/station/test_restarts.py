@@ -1,0 +1,448 @@
+"""What outlives the process: transactions that it was killed in, messages that were not delivered, and the memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from simulator.app import JOURNAL_KINDS
+from simulator.config.model import SimulatorConfig
+from simulator.control.fleet import Fleet, Pace
+from simulator.events import TransactionStopped
+from simulator.ids import MessageIds
+from simulator.ocpp.errors import ErrorCode
+from simulator.ocpp.v16.enums import Reason
+from simulator.ocpp.validation import PayloadValidator
+from simulator.station.memory_parts import kept_info
+from simulator.station.services import StationServices
+from simulator.station.station import station_random
+from simulator.storage.state import State
+from simulator.templates.info import resolve_station
+from simulator.templates.load import build_template
+from simulator.timestamps import parse_timestamp
+from simulator.transport.websocket import Dialer
+from tests.fakes.script import refuse, withhold
+from tests.station.harness import World, document, station_world
+
+SAMPLES = {"MeterValueSampleInterval": 60}
+#: The register that messages show is the one of the connector's whole life.
+LIFETIME = {"meteringPerTransaction": False}
+
+
+@pytest.fixture(autouse=True)
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a thread works nobody else has anything to do, and virtual time would jump."""
+
+    async def run_here(call: Callable[[], Any]) -> Any:
+        return call()
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
+
+
+@asynccontextmanager
+async def central(**options: Any) -> AsyncIterator[World]:
+    """A world without stations: processes bring them."""
+    async with station_world(stations=0, start=False, **options) as world:
+        yield world
+
+
+@asynccontextmanager
+async def process(
+    world: World,
+    folder: Path,
+    *,
+    template: Mapping[str, Any] | None = None,
+    keys: Mapping[str, Any] | None = None,
+    in_order: bool = False,
+    seed: int = 1,
+) -> AsyncIterator[None]:
+    """A process with the station CS-1 and its state in ``folder``; at the end of the block it is killed.
+
+    :param in_order: it is stopped instead.
+    """
+    state = State(folder, JOURNAL_KINDS)
+    await state.read()
+    state.journal.open(world.clock.now)
+    services = StationServices(
+        clock=world.clock,
+        bus=world.bus,
+        dialer=Dialer(open_stream=world.central.memory_dialer()),
+        validator=PayloadValidator(),
+        message_ids=MessageIds(),
+        seed=seed,
+        journal=state.journal,
+        store=state.files,
+    )
+    loaded = build_template(
+        document({**LIFETIME, **(template or {})}, {**SAMPLES, **(keys or {})}), Path("test.station-template.json")
+    )
+    world.fleet = Fleet(services, SimulatorConfig(), Pace())
+    async with trio.open_nursery() as nursery:
+        info = resolve_station(
+            loaded,
+            1,
+            station_id="CS-1",
+            hash_id="hash-1",
+            rng=station_random(seed, "info"),
+            fallback_supervision_urls=(world.central.MEMORY_URL,),
+            kept=kept_info(services.store, loaded.template, "hash-1"),
+        )
+        world.fleet.add(info, info.supervision_urls[0])
+        await nursery.start(world.fleet.run)
+        yield
+        if in_order:
+            await world.fleet.stop()
+        nursery.cancel_scope.cancel()
+    if in_order:
+        await state.files.finish(60)
+    state.journal.close()
+
+
+async def online(world: World, boots: int) -> None:
+    """Wait until the station has booted so many times in all, and said what it had to say."""
+    await world.wait_for("BootNotification", boots, timeout=400)
+    await world.sleep(1)
+
+
+def moment(text: str) -> float:
+    return parse_timestamp(text)[0]
+
+
+def context_of(message: Mapping[str, Any]) -> str | None:
+    context: str | None = message["meterValue"][0]["sampledValue"][0].get("context")
+    return context
+
+
+# -- transactions ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_transaction_that_the_process_died_in_is_stopped_with_the_last_that_is_known(tmp_path: Path) -> None:
+    async with central() as world:
+        async with process(world, tmp_path):
+            await online(world, 1)
+            transaction = await world.charge()
+            await world.sleep(150)
+            last = world.sent("MeterValues")[-1]["meterValue"][0]
+        await world.sleep(1000)
+        async with process(world, tmp_path):
+            await online(world, 2)
+            (stop,) = world.sent("StopTransaction")
+            assert stop["reason"] == "PowerLoss"
+            assert "idTag" not in stop
+            assert stop["transactionId"] == transaction.transaction_id
+            assert stop["timestamp"] == last["timestamp"]
+            assert stop["meterStop"] == int(last["sampledValue"][0]["value"]) > 0
+            assert world.actions()[-5:-3] == ["BootNotification", "StopTransaction"]  # first of all
+            (stopped,) = world.happened(TransactionStopped)
+            assert stopped.energy == stop["meterStop"] - transaction.meter_start
+            again = await world.charge()
+            assert again.meter_start == stop["meterStop"]  # registers never run backwards
+        async with process(world, tmp_path):
+            await online(world, 3)
+            assert len(world.sent("StopTransaction")) == 2  # the first is not stopped again
+        assert [t.reason for t in world.transactions()] == ["PowerLoss", "PowerLoss"]
+
+
+async def test_a_transaction_without_a_sample_ends_where_it_began(tmp_path: Path) -> None:
+    async with central() as world:
+        async with process(world, tmp_path):
+            await online(world, 1)
+            transaction = await world.charge()
+            await world.sleep(30)
+        async with process(world, tmp_path):
+            await online(world, 2)
+            (stop,) = world.sent("StopTransaction")
+            assert stop["timestamp"] == transaction.started_at
+            assert stop["meterStop"] == transaction.meter_start
+
+
+async def test_what_was_queued_offline_is_delivered_by_the_next_process_in_its_order(tmp_path: Path) -> None:
+    async with central() as world:
+        async with process(world, tmp_path, template={"AutomaticTransactionGenerator": None}):
+            await online(world, 1)
+            world.go_offline()
+            world.station.sessions.begin(world.connector(1), "ONE")
+            await world.sleep(130)
+            world.station.sessions.begin(world.connector(2), "TWO")
+            await world.sleep(30)
+            world.station.sessions.end(world.station.sessions.running()[0], Reason.LOCAL)
+            await world.sleep(60)
+            assert world.sent("StartTransaction") == []
+        world.central.network.restore()
+        async with process(world, tmp_path):
+            await online(world, 2)
+            told = [call for call in world.calls() if call.action in {"StartTransaction", "MeterValues"}]
+            assert [call.action for call in told] == [
+                "StartTransaction",
+                "MeterValues",
+                "MeterValues",
+                "StartTransaction",
+                "MeterValues",
+            ]
+            one, two = world.transactions()
+            assert (one.id_tag, one.reason, two.id_tag, two.reason) == ("ONE", "Local", "TWO", "PowerLoss")
+            assert moment(one.started_at) < moment(two.started_at) < moment(one.stopped_at or "")
+            assert one.meter_values == 2
+            assert two.meter_values == 1
+            assert one.energy > 0
+            assert world.station.lane.queued_transaction_messages == 0
+
+
+async def test_a_message_under_way_at_the_death_is_repeated_with_the_same_content(tmp_path: Path) -> None:
+    async with central() as world:
+        async with process(world, tmp_path):
+            await online(world, 1)
+            world.central.on("StartTransaction", withhold(), times=1)
+            assert await world.status_of("RemoteStartTransaction", connectorId=1, idTag="TAG") == "Accepted"
+            await world.sleep(10)
+        async with process(world, tmp_path):
+            await online(world, 2)
+            first, second = world.sent("StartTransaction")
+            assert first == second
+            (transaction,) = world.transactions()
+            assert transaction.reason == "PowerLoss"
+
+
+async def test_a_start_that_was_given_up_stays_so(tmp_path: Path) -> None:
+    async with central(faults=True) as world:
+        async with process(world, tmp_path, keys={"TransactionMessageAttempts": 1}):
+            await online(world, 1)
+            world.central.on("StartTransaction", refuse(ErrorCode.INTERNAL_ERROR), times=1)
+            assert await world.status_of("RemoteStartTransaction", connectorId=1, idTag="TAG") == "Accepted"
+            await world.sleep(70)
+            assert world.sent("MeterValues")[-1]["transactionId"] == -1
+        async with process(world, tmp_path):
+            await online(world, 2)
+            assert len(world.sent("StartTransaction")) == 1
+            assert world.sent("StopTransaction")[0]["transactionId"] == -1
+
+
+async def test_readings_for_the_stop_survive_the_death(tmp_path: Path) -> None:
+    keys, template = {"StopTxnSampledData": "Energy.Active.Import.Register"}, {"beginEndMeterValues": True}
+    async with central() as world:
+        async with process(world, tmp_path, keys=keys, template=template):
+            await online(world, 1)
+            await world.charge()
+            await world.sleep(130)
+        async with process(world, tmp_path, keys=keys, template=template):
+            await online(world, 2)
+            (stop,) = world.sent("StopTransaction")
+            contexts = [value["sampledValue"][0].get("context") for value in stop["transactionData"]]
+            assert contexts[0] == "Transaction.Begin"
+            assert contexts[-1] == "Transaction.End"
+            assert len(contexts) == 4
+            assert [context_of(sent) for sent in world.sent("MeterValues")] == [contexts[0], None, None, contexts[-1]]
+
+
+async def test_readings_that_follow_the_stop_find_their_transaction_in_the_next_process(tmp_path: Path) -> None:
+    template = {"beginEndMeterValues": True, "outOfOrderEndMeterValues": True, "ocppStrictCompliance": False}
+    async with central(faults=True) as world:
+        async with process(world, tmp_path, template=template):
+            await online(world, 1)
+            transaction = await world.charge()
+            held = withhold()
+            world.central.on("MeterValues", held)
+            await world.call("RemoteStopTransaction", transactionId=transaction.transaction_id)
+            await world.sleep(5)
+            assert world.actions()[-1] == "MeterValues"
+        world.central.on("MeterValues", {})
+        async with process(world, tmp_path, template=template):
+            await online(world, 2)
+            ends = [sent for sent in world.sent("MeterValues") if context_of(sent) == "Transaction.End"]
+            assert ends[0] == ends[1]
+            assert ends[1]["transactionId"] == transaction.transaction_id
+            assert len(world.sent("StopTransaction")) == 1
+
+
+async def test_an_ordered_end_leaves_nothing_to_do(tmp_path: Path) -> None:
+    async with central() as world:
+        async with process(world, tmp_path, in_order=True):
+            await online(world, 1)
+            await world.charge()
+            await world.sleep(70)
+        stops = world.sent("StopTransaction")
+        assert [stop["reason"] for stop in stops] == ["Local"]
+        async with process(world, tmp_path):
+            await online(world, 2)
+            assert world.sent("StopTransaction") == stops
+            again = await world.charge()
+            assert again.meter_start == stops[0]["meterStop"]
+
+
+async def test_damage_where_the_end_may_have_been_stops_nothing_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with central() as world:
+        async with process(world, tmp_path):
+            await online(world, 1)
+            transaction = await world.charge()
+            await world.stop_charging(transaction)
+        (file,) = (tmp_path / "journal").iterdir()
+        lines = file.read_bytes().splitlines(keepends=True)
+        damaged = [line.replace(b"St", b"**") if b"stopped" in line or b"ended" in line else line for line in lines]
+        damaged = [line.replace(b"stopped", b"*******") for line in damaged]
+        assert damaged != lines
+        file.write_bytes(b"".join(damaged))
+        async with process(world, tmp_path):
+            await online(world, 2)
+            assert len(world.sent("StopTransaction")) == 1
+    assert "may have ended where the journal is damaged" in caplog.text
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+def content(folder: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((folder / "configurations" / "hash-1.json").read_text())
+    return loaded
+
+
+async def test_changed_keys_stay_and_all_others_follow_the_template(tmp_path: Path) -> None:
+    async with central() as world:
+        async with process(world, tmp_path, keys={"VendorA": "1", "VendorB": "1"}, in_order=True):
+            await online(world, 1)
+            assert await world.key("VendorA", "changed") == "Accepted"
+            assert await world.key("ConnectionTimeOut", "99") == "Accepted"
+        entry = next(key for key in content(tmp_path)["configurationKey"] if key["key"] == "VendorA")
+        assert (entry["value"], entry["templateValue"]) == ("changed", "1")
+        changes = {"VendorA": "2", "VendorB": "2", "VendorC": "2", "MeterValueSampleInterval": 17}
+        async with process(world, tmp_path, keys=changes, in_order=True):
+            keys = world.station.keys
+            assert [keys.text(f"Vendor{letter}") for letter in "ABC"] == ["changed", "2", "2"]
+            assert keys.number("MeterValueSampleInterval") == 17
+            assert keys.number("ConnectionTimeOut") == 99
+        async with process(world, tmp_path):
+            keys = world.station.keys
+            assert keys.text("VendorA") == "changed"  # the template does not know it any more
+            assert keys.get("VendorB") is None
+
+
+async def test_availability_counters_and_serial_numbers_stay(tmp_path: Path) -> None:
+    template = {"chargePointSerialNumberPrefix": "AC", "numberOfConnectors": [2, 3, 4, 5]}
+    async with central() as world:
+        async with process(world, tmp_path, template=template, in_order=True):
+            await online(world, 1)
+            assert await world.status_of("ChangeAvailability", connectorId=2, type="Inoperative") == "Accepted"
+            info = world.station.info
+        for seed in range(2, 6):
+            async with process(world, tmp_path, template=template, seed=seed, in_order=True):
+                assert world.station.info.charge_point_serial_number == info.charge_point_serial_number
+                assert world.station.info.number_of_connectors == info.number_of_connectors
+                await online(world, seed)
+                assert world.statuses(2)[-1] == "Unavailable"
+        async with process(world, tmp_path, template={**template, "chargePointSerialNumberPrefix": "DC"}):
+            assert (world.station.info.charge_point_serial_number or "").startswith("DC")
+
+
+async def test_lists_reservations_and_profiles_stay(tmp_path: Path) -> None:
+    keys = {"LocalAuthListEnabled": "true", "AuthorizationCacheEnabled": "true"}
+    profile = {
+        "chargingProfileId": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Recurring",
+        "recurrencyKind": "Daily",
+        "chargingSchedule": {
+            "startSchedule": "2026-11-22T00:00:00Z",
+            "chargingRateUnit": "W",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 5000}],
+        },
+    }
+    async with central() as world:
+        async with process(world, tmp_path, keys=keys, in_order=True):
+            await online(world, 1)
+            entries = [{"idTag": "KNOWN", "idTagInfo": {"status": "Accepted"}}]
+            sent = await world.status_of(
+                "SendLocalList", listVersion=7, updateType="Full", localAuthorizationList=entries
+            )
+            assert sent == "Accepted"
+            reserved = await world.status_of(
+                "ReserveNow", connectorId=1, expiryDate="2026-11-23T10:00:00Z", idTag="KNOWN", reservationId=5
+            )
+            assert reserved == "Accepted"
+            installed = await world.status_of("SetChargingProfile", connectorId=2, csChargingProfiles=profile)
+            assert installed == "Accepted"
+        async with process(world, tmp_path, keys=keys):
+            await online(world, 2)
+            assert (await world.call("GetLocalListVersion"))["listVersion"] == 7
+            assert world.statuses(1)[-1] == "Reserved"
+            assert await world.status_of("CancelReservation", reservationId=5) == "Accepted"
+            assert await world.status_of("ClearChargingProfile", id=1) == "Accepted"
+
+
+@pytest.mark.parametrize("switch", ["ocppPersistentConfiguration", "stationInfoPersistentConfiguration"])
+async def test_what_is_switched_off_is_neither_written_nor_read(tmp_path: Path, switch: str) -> None:
+    template = {"chargePointSerialNumberPrefix": "AC"}
+    async with central() as world:
+        async with process(world, tmp_path, template={**template, switch: False}, in_order=True):
+            await online(world, 1)
+            assert await world.key("ConnectionTimeOut", "99") == "Accepted"
+        written = content(tmp_path)
+        assert ("configurationKey" in written) is (switch != "ocppPersistentConfiguration")
+        assert ("stationInfo" in written) is (switch != "stationInfoPersistentConfiguration")
+        async with process(world, tmp_path, template=template, seed=2, in_order=True):
+            serial = world.station.info.charge_point_serial_number
+            world.station.keys.set("ConnectionTimeOut", "98")
+        async with process(world, tmp_path, template={**template, switch: False}, seed=3):
+            kept = world.station.info.charge_point_serial_number == serial
+            assert kept is (switch != "stationInfoPersistentConfiguration")
+            assert (world.station.keys.number("ConnectionTimeOut") == 98) is (switch != "ocppPersistentConfiguration")
+
+
+async def test_a_file_of_the_reference_simulator_is_read_and_what_it_means_to_others_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "configurations"
+    folder.mkdir()
+    theirs = {
+        "stationInfo": {"chargePointSerialNumber": "ACF00DF00DF00DF00DF00DF00DF00DF00D"},
+        "configurationKey": [
+            {"key": "ConnectionTimeOut", "readonly": False, "value": "77"},
+            {"key": "HeartbeatInterval", "readonly": False, "value": "0", "visible": True},
+            {"key": "Theirs", "readonly": False, "value": "x"},
+        ],
+        "connectorsStatus": [[1, {"availability": "Operative"}]],
+        "configurationHash": "0",
+    }
+    (folder / "hash-1.json").write_text(json.dumps(theirs))
+    template = {"chargePointSerialNumberPrefix": "AC"}
+    async with central() as world:
+        async with process(world, tmp_path, template=template, in_order=True):
+            await online(world, 1)
+            assert world.sent("BootNotification")[0]["chargePointSerialNumber"] == "ACF00DF00DF00DF00DF00DF00"
+            assert world.station.keys.number("ConnectionTimeOut") == 77
+            assert world.station.keys.text("Theirs") == "x"
+            assert await world.key("ConnectionTimeOut", 78) == "Accepted"
+        written = content(tmp_path)
+        assert written["connectorsStatus"] == theirs["connectorsStatus"]
+        assert list(written)[-1] == "configurationHash"
+        assert len(written["configurationHash"]) == 96
+
+
+async def test_credentials_are_in_no_file(tmp_path: Path) -> None:
+    template = {
+        "supervisionUser": "me",
+        "supervisionPassword": "top-secret-1",
+        "wsOptions": {"auth": "you:top-secret-2"},
+    }
+    async with central(faults=True) as world, process(world, tmp_path, template=template, in_order=True):
+        await world.sleep(5)
+        world.station.keys.set("ConnectionTimeOut", "98")
+    for file in [*(tmp_path / "journal").iterdir(), *(tmp_path / "configurations").iterdir()]:
+        assert b"top-secret" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"configurationKey": 3}', '{"memory": {"registers": {"x": 1}}}'])
+async def test_a_damaged_file_is_told_and_the_station_starts(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "configurations").mkdir()
+    (tmp_path / "configurations" / "hash-1.json").write_text(text)
+    async with central() as world, process(world, tmp_path):
+        await online(world, 1)
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "hash-1.json" in told or "kept from an earlier run" in told
