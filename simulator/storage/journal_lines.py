@@ -102,7 +102,7 @@ class JournalReader(Generic[P]):
         self.latest = 0.0
         #: The number of the last line that could be read.
         self.number: int | None = None
-        #: Unreadable lines since the last good one: the stations that each may be about.
+        #: Unreadable lines since the last good one: the stations that each may be about; none: any station.
         self._unread: list[set[str]] = []
 
     def read(self, content: bytes) -> None:
@@ -112,7 +112,8 @@ class JournalReader(Generic[P]):
         for text in lines:
             line = read_line(text, self._kinds.decode)
             if line is None:
-                self._unread.append(_marks(text))
+                marks = _marks(text)
+                self._unread.append(marks if _both_ends(text) else marks & self.stations.keys())
                 self.damaged += 1
             else:
                 self._take(line)
@@ -122,9 +123,8 @@ class JournalReader(Generic[P]):
                 self._take(whole)
                 return
             self.damaged += 1
-            head, _ = _ends(torn)
-            if torn.endswith(f"}} {head}".encode("latin-1")):  # it was finished, and then damaged
-                self._unread.append({head})
+            if _both_ends(torn):  # it was finished, and then damaged
+                self._unread.append(_marks(torn))
 
     def finish(self) -> None:
         """There is no more."""
@@ -148,7 +148,7 @@ class JournalReader(Generic[P]):
 
     def _doubt(self, lost: int) -> None:
         """Doubt what the unread lines may have been about: those stations or, if that does not explain it, all."""
-        explained = all(marks & self.stations.keys() or len(marks) == 1 for marks in self._unread)
+        explained = all(self._unread)
         if explained and lost <= sum(map(len, self._unread)):
             suspects: Iterable[str] = set().union(*self._unread)
         else:
@@ -160,11 +160,13 @@ class JournalReader(Generic[P]):
 
 
 def _marks(text: bytes) -> set[str]:
-    return {*_ends(text)}
-
-
-def _ends(text: bytes) -> tuple[str, str]:
-    """What stands at the places of the station's mark."""
+    """What stands at the two places of the station's mark."""
     head = text[9 : 9 + STATION_DIGITS].partition(b" ")[0]
     tail = text.rpartition(b" ")[2]
-    return head.decode("latin-1"), tail.decode("latin-1")
+    return {head.decode("latin-1"), tail.decode("latin-1")}
+
+
+def _both_ends(text: bytes) -> bool:
+    """Whether a line begins and ends as it should."""
+    marks = _marks(text)
+    return len(marks) == 1 and text.endswith(b"} " + marks.pop().encode("latin-1"))

@@ -147,13 +147,13 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     ocpp_protocol: Annotated[Literal["json"], doc("OCPP transport")] = "json"
     ocpp_strict_compliance: Annotated[bool, doc("Adhere strictly to the OCPP specification")] = False
     ocpp_persistent_configuration: Annotated[
-        bool, doc("Keep the OCPP configuration keys of each station from run to run", acts=False)
+        bool, doc("Keep the OCPP configuration keys of each station from run to run")
     ] = True
     station_info_persistent_configuration: Annotated[
-        bool, doc("Keep serial numbers and other facts of each station from run to run", acts=False)
+        bool, doc("Keep serial numbers and other facts of each station from run to run")
     ] = True
     automatic_transaction_generator_persistent_configuration: Annotated[
-        bool, doc("Keep the state of the generator from run to run", acts=False)
+        bool, doc("Keep the state of the generator from run to run")
     ] = True
     ws_options: Annotated[WebSocketOptions, doc("Options of the WebSocket client, named as in Node's ws and tls")] = (
         WebSocketOptions()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import trio
 
 from simulator.app import RunOptions, Simulator
 from simulator.config.problems import ConfigurationError
+from simulator.station.memory import NoStore
 from simulator.timestamps import format_timestamp
 from tests.station.key_world import START, Document, World, key_world, merged, planned, problems
 
@@ -31,6 +32,50 @@ def errors_instead(sight: Sight) -> Sight:
 async def errors(template: Document) -> list[str]:
     """The errors that ``simulator check`` prints."""
     return problems(template)
+
+
+# -- from run to run ---------------------------------------------------------------------------------------------------
+
+
+class _Drawer(NoStore):
+    """Keeps what the stations of a world give it when they are asked for it."""
+
+    def __init__(self) -> None:
+        self._whole: dict[str, Callable[[], Mapping[str, Any]]] = {}
+        self._kept: dict[str, Mapping[str, Any]] = {}
+
+    def recall(self, hash_id: str) -> Mapping[str, Any]:
+        return self._kept.get(hash_id, {})
+
+    def join(self, hash_id: str, whole: Callable[[], Mapping[str, Any]]) -> None:
+        self._whole[hash_id] = whole
+
+    def close(self) -> None:
+        """The process ends."""
+        self._kept = {hash_id: whole() for hash_id, whole in self._whole.items()}
+
+
+async def keeps_a_changed_key(template: Document) -> bool:
+    """Whether a key that the central system changed is still changed in the next run."""
+    drawer = _Drawer()
+    async with key_world(template, store=drawer) as world:
+        await world.accepted()
+        await world.ask("ChangeConfiguration", {"key": "ConnectionTimeOut", "value": "77"})
+        drawer.close()
+    async with key_world(template, store=drawer) as world:
+        await world.accepted()
+        return await world.key("ConnectionTimeOut") == "77"
+
+
+async def keeps_its_serial_number(template: Document) -> bool:
+    """Whether the station has the serial number of the run before, which had other random numbers."""
+    drawer, told = _Drawer(), []
+    for seed in (1, 2):
+        async with key_world(template, store=drawer, seed=seed) as world:
+            boot = await world.seen("BootNotification")
+            told.append(boot.payload["chargePointSerialNumber"])
+            drawer.close()
+    return len(set(told)) == 1
 
 
 # -- the connection ----------------------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from simulator.csms import CallRejected
 from simulator.events import EventBus
 from simulator.ids import MessageIds
 from simulator.ocpp.validation import PayloadValidator
+from simulator.station.memory import NoStore, StationStore
+from simulator.station.memory_parts import kept_info
 from simulator.station.services import StationServices
 from simulator.station.station import ChargingStation, station_random
 from simulator.templates.fleet import FleetPlan, choose_supervision_url, plan_fleet
@@ -55,6 +57,8 @@ class Absent(enum.Enum):
 
 ABSENT = Absent.ABSENT
 """In a document to merge: the key is taken out."""
+
+NO_STORE = NoStore()
 
 _VALIDATOR = PayloadValidator()
 
@@ -205,9 +209,16 @@ class World:
 
 @asynccontextmanager
 async def key_world(
-    template: Mapping[str, Any] = TEMPLATE, config: Mapping[str, Any] | None = None, *, seed: int = 1
+    template: Mapping[str, Any] = TEMPLATE,
+    config: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 1,
+    store: StationStore = NO_STORE,
 ) -> AsyncIterator[World]:
-    """Run the fleet of :func:`planned`. It is cancelled at the end of the block."""
+    """Run the fleet of :func:`planned`. It is cancelled at the end of the block.
+
+    :param store: what the stations keep, for another world.
+    """
     with planned(template, config) as (loaded, plan):
         async with trio.open_nursery() as nursery:
             clock = Clock(start=START)
@@ -221,6 +232,7 @@ async def key_world(
                 validator=_VALIDATOR,
                 message_ids=MessageIds(),
                 seed=seed,
+                store=store,
                 auto_reconnect_max_retries=-1 if retries is None else retries,
             )
             pace = Pace.of(loaded.config.worker, delay_given=loaded.is_given("worker.startDelay"))
@@ -236,6 +248,7 @@ async def key_world(
                     rng=rng,
                     id_tags=place.entry.id_tags,
                     fallback_supervision_urls=urls,
+                    kept=kept_info(store, place.entry.loaded.template, place.hash_id),
                 )
                 distribution = loaded.config.supervision_url_distribution
                 url = choose_supervision_url(urls, distribution, index=place.index, position=place.position, rng=rng)

@@ -145,7 +145,7 @@ def later(what: str, section: str, **defaults: Any) -> Iterator[ConfigRow]:
 
 
 UI, STORAGE = "the UI server", "the storage of performance records"
-POOLS, PERSISTENCE = "worker processes", "the state that is kept from run to run"
+POOLS = "worker processes"
 _paced = {"startDelay": 1000}
 _two_urls = ["ws://a/", "ws://b/"]
 _two_entries = [{"file": "one", "numberOfStations": 1}, {"file": "two", "numberOfStations": 2}]
@@ -232,7 +232,6 @@ CONFIG_ROWS = [
         ["stationTemplateUrls: comes to no station"],
         ["CS-00001", "CS-00002"],
     ),
-    *later(PERSISTENCE, "template", ocppPersistentConfiguration=True, stationInfoPersistentConfiguration=True),
 ]
 
 ROWS = [*CONFIG_ROWS, *STATION_ROWS]
