@@ -414,7 +414,9 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(document=st.dictionaries(NAMES | st.text(max_size=5), JSON, max_size=6) | JSON)
 def test_no_document_crashes_the_loader(tmp_path: Path, document: Any) -> None:
     path = write(tmp_path, json.dumps(document))
@@ -426,7 +428,9 @@ def test_no_document_crashes_the_loader(tmp_path: Path, document: Any) -> None:
         assert loaded.config.station_template_urls
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(content=st.binary(max_size=60) | st.text(alphabet='{}[]",:1.eE-ntf \n/\\u0', max_size=40).map(str.encode))
 def test_no_bytes_crash_the_loader(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path, content)

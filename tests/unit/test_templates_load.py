@@ -546,7 +546,9 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(document=st.dictionaries(NAMES | st.text(max_size=5), JSON, max_size=6) | JSON)
 def test_no_document_crashes_the_loader(tmp_path: Path, document: Any) -> None:
     path = tmp_path / "a.json"
