@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import trio
@@ -36,10 +37,14 @@ from simulator.telemetry.diagnostics import ProcessDiagnostics
 from simulator.telemetry.log import LogSettings, configure_logging, current_log_file, get_logger
 from simulator.telemetry.process import SpeedProbe, max_rss_mib
 from simulator.telemetry.statistics import FleetStatistics
+from simulator.telemetry.wire_log import WireLog
 from simulator.templates.fleet import FleetPlan, choose_supervision_url
 from simulator.templates.info import resolve_station
 from simulator.transport.connection import Limits
 from simulator.transport.websocket import Dialer
+
+if TYPE_CHECKING:
+    from simulator.control.control import Control
 
 log = get_logger("simulator")
 
@@ -68,13 +73,14 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What one run is asked to do, besides its configuration.
 
     ``duration`` in wall seconds, None: until a signal. ``embedded``: bring a central system along for stations that
-    name none.
+    name none. ``ui``: serve the UI, if the configuration does not switch it off.
     """
 
     seed: int | None = None
     speed: float = 1.0
     duration: float | None = None
     embedded: bool = False
+    ui: bool = True
 
 
 class Simulator:
@@ -94,16 +100,24 @@ class Simulator:
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.config: SimulatorConfig = loaded.config
+        self._loaded = loaded
         self.options = options
         self._pace = Pace.of(self.config.worker, delay_given=loaded.is_given("worker.startDelay"))
         self._plan = plan
         self._watch = watch
         self._interrupted = interrupted
         self.bus = EventBus()
+        #: The latest frames of the OCPP wire; read only where somebody can look at them.
+        self.wire = WireLog(self.bus) if options.ui and loaded.config.ui_server.enabled else None
         self.statistics = FleetStatistics(self.bus, configured=len(plan.stations), keeps_actions=self._keeps_actions)
         self.central: CentralSystem | None = None
         #: Where the embedded central system listens.
         self.central_url: str | None = None
+        #: Where the UI server listens; empty without one.
+        self.ui_urls: list[str] = []
+        #: Set once it does.
+        self.ui_open = trio.Event()
+        self._control: Control | None = None
         #: Whether the run lasted as long as it was asked to.
         self.lasted = False
         #: Whether every station ended in order within the time given for it.
@@ -152,17 +166,39 @@ class Simulator:
         if state is not None:
             state.start(root)
         await root.start(self.fleet.run)
+        await self._open_ui(root)
         root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
         if self.options.duration is not None:
             root.start_soon(self._end_after, self.options.duration)
         await self._stop_wanted.wait()
         log.info("stops %s station(s) in order", len(self.fleet))
+        if self._control is not None:
+            self._control.say_goodbye()
         self._probe.end()
         self.in_order = await self.fleet.stop()
         if not self.in_order:
             log.warning("not every station ended in order within the time given")
         # Cancelling closes what is left: first come the stations' connections, then the central system's.
         root.cancel_scope.cancel()
+
+    async def _open_ui(self, root: trio.Nursery) -> None:
+        if not (self.options.ui and self.config.ui_server.enabled) or self._stop_wanted.is_set():
+            return
+        from simulator.steering import make_control, open_ui
+
+        self._control = make_control(
+            self._loaded,
+            os.environ,
+            fleet=self.fleet,
+            bus=self.bus,
+            statistics=self.statistics,
+            wire=self.wire,
+            seed=self.options.seed,
+            central_url=self.central_url,
+        )
+        self.ui_urls = await open_ui(root, self._loaded, self._control)
+        self.ui_open.set()
+        log.info("the UI is at %s", self.ui_urls[0])
 
     def _keeps_actions(self, hash_id: str) -> bool:
         station = self.fleet.get(hash_id)
@@ -181,7 +217,7 @@ class Simulator:
             dialer=Dialer(limits=Limits(close_timeout=CLOSE_WITHIN)),
             validator=PayloadValidator(),
             message_ids=MessageIds(),
-            diagnostics=ProcessDiagnostics(current_log_file(), real_time=self._real_time),
+            diagnostics=ProcessDiagnostics(current_log_file(), real_time=self._real_time, wire=self.wire),
             seed=self.options.seed,
             auto_reconnect_max_retries=-1 if retries is None else retries,
             journal=NoJournal() if state is None else state.journal,

@@ -96,6 +96,8 @@ class Status:
         ]
         if simulator.central_url is not None:
             rows.insert(0, Row("central system", (simulator.central_url,)))
+        if simulator.ui_urls:
+            rows.insert(0, Row("dashboard", (simulator.ui_urls[0],)))
         return rows
 
     def _latency(self) -> Row:
@@ -143,6 +145,9 @@ async def _write(output: TextIO, simulator: Simulator) -> None:
     status, hand = Status(simulator), _Hand()
     if simulator.central_url:
         await hand.do(_write_line, output, f"central system: {simulator.central_url}")
+    if simulator.options.ui and simulator.config.ui_server.enabled:
+        await simulator.ui_open.wait()
+        await hand.do(_write_line, output, f"dashboard: {simulator.ui_urls[0]}")
     while hand.works:
         await trio.sleep(REFRESH_PLAIN)
         await hand.do(_write_line, output, status.line())

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from simulator import __version__
+from simulator.cli.ctl import ctl
 from simulator.cli.options import Number, run_options
 from simulator.cli.output import Failure, is_broken_pipe, prepare_streams, silence, tell
 from simulator.interrupts import Interrupts
@@ -85,13 +86,19 @@ def run(config: Path, csms: str | None, overrides: Sequence[str], stations: int 
 
 @cli.command()
 @run_options
-def demo(stations: int | None, **options: Any) -> int:
+@click.option(
+    "--port",
+    type=Number(int, "--port 8080", least=0, most=65535),
+    metavar="PORT",
+    help="Port of the dashboard, 8080 if it is free; 0 picks a free one.",
+)
+def demo(stations: int | None, port: int | None, **options: Any) -> int:
     """Run a mixed fleet against an embedded central system; no file is needed."""
     with Interrupts() as interrupts:
         from simulator.cli.plans import demo_fleet
         from simulator.cli.runs import go
 
-        fleet = demo_fleet(stations=stations, environ=os.environ)
+        fleet = demo_fleet(stations=stations, port=port, environ=os.environ)
         if fleet is None:
             return 1
         return go(*fleet, environ=os.environ, embedded=True, interrupted=interrupts.happened, **options)
@@ -141,3 +148,6 @@ def check(files: Sequence[Path], as_json: bool) -> int:
     from simulator.cli.checks import check_files
 
     return check_files(files, as_json=as_json, environ=os.environ)
+
+
+cli.add_command(ctl)

@@ -96,6 +96,7 @@ def run_options(command: Any) -> Any:
                 help="Simulated seconds per second.",
             ),
             click.option("--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where state and logs go."),
+            click.option("--no-ui", is_flag=True, help="Run without the UI server and its dashboard."),
             click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, nothing else."),
             click.option(
                 "--log-level",

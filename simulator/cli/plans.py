@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -46,15 +47,19 @@ def read_fleet(
     return loaded, plan
 
 
-def demo_fleet(*, stations: int | None, environ: Mapping[str, str]) -> tuple[LoadedConfig, FleetPlan] | None:
+def demo_fleet(
+    *, stations: int | None, port: int | None, environ: Mapping[str, str]
+) -> tuple[LoadedConfig, FleetPlan] | None:
     """All shipped models, each with the generator on; None if the environment does not allow it, which it tells."""
     wanted = DEMO_STATIONS if stations is None else stations
     models = DEMO_MODELS[-wanted:] if wanted < len(DEMO_MODELS) else DEMO_MODELS
-    document = {
+    document: dict[str, Any] = {
         # The embedded central system's address is known once it listens, and takes the place of this one.
         "supervisionUrls": "ws://localhost/",
         "stationTemplateUrls": [{"file": f"{model}.station-template.json", "numberOfStations": 1} for model in models],
     }
+    if port is not None:
+        document["uiServer"] = {"options": {"port": port}}
     try:
         loaded = default_config(Path("demo"), document, environ=environ)
         plan = plan_fleet(loaded, stations=wanted, environ=environ)

@@ -17,6 +17,7 @@ from simulator.cli.live import watcher
 from simulator.cli.outcome import LastTrouble, failure, summary_line, violations_line
 from simulator.cli.output import Failure, count, give, tell
 from simulator.config.load import LoadedConfig
+from simulator.steering import UiCannotListen
 from simulator.storage.data_directory import DataDirectoryError, choose, locked
 from simulator.supervision import leaves
 from simulator.telemetry.process import allow_open_files
@@ -38,6 +39,7 @@ def go(
     data_dir: Path | None,
     as_json: bool,
     log_level: str | None,
+    no_ui: bool,
     interrupted: Callable[[], bool],
 ) -> int:
     """Run a fleet to its end, tell how it went, and return the exit code.
@@ -45,7 +47,7 @@ def go(
     :param embedded: with a central system of its own, and without ``data_dir`` in a temporary directory.
     :raises Failure: the run could not start, or failed.
     """
-    options = RunOptions(seed=seed, speed=speed, duration=duration, embedded=embedded)
+    options = RunOptions(seed=seed, speed=speed, duration=duration, embedded=embedded, ui=not no_ui)
     console = log_level is not None or loaded.config.log_console
     logs_here = console and sys.stderr is not None and sys.stderr.isatty()
     simulator = Simulator(
@@ -64,10 +66,10 @@ def go(
             logging_to(loaded.config, directory, console=console, level=log_level),
         ):
             summary = trio.run(simulator.run, directory)
-    except (DataDirectoryError, CannotListen) as error:
+    except (DataDirectoryError, CannotListen, UiCannotListen) as error:
         raise Failure(str(error)) from None
     except ExceptionGroup as group:
-        found = next((leaf for leaf in leaves(group) if isinstance(leaf, CannotListen)), None)
+        found = next((leaf for leaf in leaves(group) if isinstance(leaf, CannotListen | UiCannotListen)), None)
         if found is None:
             raise
         raise Failure(str(found)) from None

@@ -78,28 +78,26 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class UiServerOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where the UI server listens."""
 
-    host: Annotated[str, doc("Host name or address to listen on; `localhost` is 127.0.0.1 and ::1", acts=False)] = (
-        "localhost"
-    )
-    port: Annotated[int, doc("TCP port to listen on; 0 picks a free one", acts=False, ge=0, le=65535)] = 8080
-    path: Annotated[str | None, doc("Unix socket to listen on", acts=False)] = None
-    backlog: Annotated[int | None, doc("Connections that may wait to be taken", acts=False, ge=1)] = None
+    host: Annotated[str, doc("Host name or address to listen on; `localhost` is 127.0.0.1 and ::1")] = "localhost"
+    port: Annotated[int, doc("TCP port to listen on; 0 picks a free one", ge=0, le=65535)] = 8080
+    path: Annotated[str | None, doc("Unix socket to listen on")] = None
+    backlog: Annotated[int | None, doc("Connections that may wait to be taken", ge=1)] = None
     exclusive: Annotated[bool, doc("Whether no other process may share the port", acts=False)] = False
-    ipv6_only: Annotated[bool, doc("Whether an IPv6 address takes no IPv4 connections", acts=False)] = False
-    readable_all: Annotated[bool, doc("Whether every user may read the Unix socket", acts=False)] = False
-    writable_all: Annotated[bool, doc("Whether every user may write the Unix socket", acts=False)] = False
+    ipv6_only: Annotated[bool, doc("Whether an IPv6 address takes no IPv4 connections")] = False
+    readable_all: Annotated[bool, doc("Whether every user may read the Unix socket")] = False
+    writable_all: Annotated[bool, doc("Whether every user may write the Unix socket")] = False
 
 
 class UiAuthentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Who may use the UI server."""
 
-    enabled: Annotated[bool, doc("Ask for a user name and a password", acts=False)] = False
+    enabled: Annotated[bool, doc("Ask for a user name and a password")] = False
     type: Annotated[
         Literal["basic-auth", "protocol-basic-auth"],
-        doc("Credentials in the Authorization header, or for WebSockets in the sub-protocol list", acts=False),
+        doc("Credentials in the Authorization header, or for WebSockets in the sub-protocol list"),
     ] = "basic-auth"
-    username: Annotated[str, doc("User name, without a colon", acts=False)] = ""
-    password: Annotated[str, doc("Password", acts=False)] = ""
+    username: Annotated[str, doc("User name, without a colon")] = ""
+    password: Annotated[str, doc("Password")] = ""
 
     # Shows no password: structs end up in logs.
     def __repr__(self) -> str:
@@ -109,25 +107,21 @@ class UiAuthentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 class UiAccessPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """From where the UI server may be used."""
 
-    require_tls_for_non_loopback: Annotated[
-        bool, doc("Refuse clients of other machines that do not come over TLS", acts=False)
-    ] = True
+    require_tls_for_non_loopback: Annotated[bool, doc("Refuse clients of other machines that do not come over TLS")] = (
+        True
+    )
     trusted_proxies: Annotated[
-        tuple[str, ...], doc("Addresses of proxies whose forwarding headers count", acts=False, schema=TEXTS)
+        tuple[str, ...], doc("Addresses of proxies whose forwarding headers count", schema=TEXTS)
     ] = ()
-    allow_loopback_proxy: Annotated[bool, doc("Whether a trusted proxy may run on this machine", acts=False)] = False
-    allowed_hosts: Annotated[
-        tuple[str, ...], doc("Host names that a request may ask for", acts=False, schema=TEXTS)
-    ] = ()
-    allowed_origins: Annotated[
-        tuple[str, ...], doc("Origins of web pages that may use the server", acts=False, schema=TEXTS)
-    ] = ()
+    allow_loopback_proxy: Annotated[bool, doc("Whether a trusted proxy may run on this machine")] = False
+    allowed_hosts: Annotated[tuple[str, ...], doc("Host names that a request may ask for", schema=TEXTS)] = ()
+    allowed_origins: Annotated[tuple[str, ...], doc("Origins of web pages that may use the server", schema=TEXTS)] = ()
 
 
 class UiMetrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The metrics page of the UI server."""
 
-    enabled: Annotated[bool, doc("Serve `/metrics`", acts=False)] = False
+    enabled: Annotated[bool, doc("Serve `/metrics`")] = False
     soft_sample_cap: Annotated[int, doc("Samples after which metrics are given per fleet only", acts=False, ge=1)] = (
         5000
     )
@@ -140,7 +134,6 @@ class UiSecurityHeaders(msgspec.Struct, frozen=True, kw_only=True, rename="camel
         str | bool,
         doc(
             "Value of Strict-Transport-Security, or false",
-            acts=False,
             schema={"anyOf": [{"type": "string"}, {"const": False}]},
         ),
     ] = False
@@ -149,14 +142,14 @@ class UiSecurityHeaders(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 class UiServerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The UI server: HTTP, WebSocket and dashboard on one port."""
 
-    enabled: Annotated[bool, doc("Run the UI server", acts=False)] = True
-    type: Annotated[Literal["ws", "http", "mcp"], doc("Accepted; every transport is always there", acts=False)] = "ws"
+    enabled: Annotated[bool, doc("Run the UI server")] = True
+    type: Annotated[Literal["ws", "http", "mcp"], doc("Accepted; every transport is always there")] = "ws"
     version: Annotated[Literal["1.1", "2.0"], doc("HTTP version", acts=False)] = "1.1"
-    options: Annotated[UiServerOptions, doc("Where it listens", acts=False)] = UiServerOptions()
-    authentication: Annotated[UiAuthentication, doc("Who may use it", acts=False)] = UiAuthentication()
-    access_policy: Annotated[UiAccessPolicy, doc("From where it may be used", acts=False)] = UiAccessPolicy()
-    metrics: Annotated[UiMetrics, doc("The metrics page", acts=False)] = UiMetrics()
-    security_headers: Annotated[UiSecurityHeaders, doc("HTTP headers", acts=False)] = UiSecurityHeaders()
+    options: Annotated[UiServerOptions, doc("Where it listens")] = UiServerOptions()
+    authentication: Annotated[UiAuthentication, doc("Who may use it")] = UiAuthentication()
+    access_policy: Annotated[UiAccessPolicy, doc("From where it may be used")] = UiAccessPolicy()
+    metrics: Annotated[UiMetrics, doc("The metrics page")] = UiMetrics()
+    security_headers: Annotated[UiSecurityHeaders, doc("HTTP headers")] = UiSecurityHeaders()
 
 
 class PerformanceStorageConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -237,7 +230,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     log_file: Annotated[str, doc("Log file; a relative path is under `logs` in the data directory")] = "combined.log"
     log_error_file: Annotated[str, doc("Log file of the errors; likewise")] = "error.log"
     worker: Annotated[WorkerConfig, doc("Workers")] = WorkerConfig()
-    ui_server: Annotated[UiServerConfig, doc("UI server", acts=False)] = UiServerConfig()
+    ui_server: Annotated[UiServerConfig, doc("UI server")] = UiServerConfig()
     performance_storage: Annotated[PerformanceStorageConfig, doc("Storage of performance records", acts=False)] = (
         PerformanceStorageConfig()
     )

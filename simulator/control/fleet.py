@@ -76,6 +76,12 @@ class Fleet:
         self._members[info.hash_id] = Member(station)
         return station
 
+    def remove(self, hash_id: str) -> None:
+        """Forget a member that has been stopped. :raises ValueError: it runs."""
+        if self._members[hash_id].scope is not None:
+            raise ValueError("the station runs")
+        del self._members[hash_id]
+
     def __iter__(self) -> Iterator[ChargingStation]:
         return (member.station for member in self._members.values())
 

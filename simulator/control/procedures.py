@@ -163,12 +163,9 @@ async def delete_charging_stations(asked: Asked) -> Response:
     within = _stop_within(asked)
 
     async def delete(station: ChargingStation) -> None:
-        remove = getattr(control.fleet, "remove", None)
-        if remove is None:
-            raise Failed("no station can be taken out of this simulator")
         hash_id = station.info.hash_id
         await control.fleet.stop_station(hash_id, within)
-        remove(hash_id)
+        control.fleet.remove(hash_id)
         control.statistics.forget(hash_id)
         control.statistics.configured -= 1
         control.feed.removed(hash_id)

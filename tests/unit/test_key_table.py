@@ -33,6 +33,7 @@ from simulator.templates.model import (
 from tests.station.key_rows import STATION_ROWS
 from tests.station.key_world import ABSENT, merged
 from tests.unit import key_sights as see
+from tests.unit import ui_sights as ui
 
 TABLES: Mapping[str, str] = {
     "config": "supervisionUrls supervisionUrlDistribution logStatisticsInterval logConsole logFormat logRotate"
@@ -113,7 +114,9 @@ class ConfigRow(msgspec.Struct, frozen=True, kw_only=True):
         if self.section == "stationTemplateUrls":
             base = {"file": "one", "numberOfStations": 1}
             return {"stationTemplateUrls": [merged(base, member) if value else _without(base, self.key)]}
-        return merged(self.given, member if self.section == "config" else {self.section: member})
+        for section in reversed(self.section.split(".") if self.section != "config" else []):
+            member = {section: member}
+        return merged(self.given, member)
 
     def __str__(self) -> str:
         return f"{self.section}.{self.key}"
@@ -144,8 +147,16 @@ def later(what: str, section: str, **defaults: Any) -> Iterator[ConfigRow]:
     return (ConfigRow(section=section, key=key, default=default, later=what) for key, default in defaults.items())
 
 
-UI, STORAGE = "the UI server", "the storage of performance records"
+STORAGE = "the storage of performance records"
 POOLS = "worker processes"
+_account = {"username": "admin", "password": "secret"}
+_admin = {"enabled": True, **_account}
+
+
+def _ui(authentication: Mapping[str, Any]) -> dict[str, Any]:
+    return {"uiServer": {"authentication": dict(authentication)}}
+
+
 _paced = {"startDelay": 1000}
 _two_urls = ["ws://a/", "ws://b/"]
 _two_entries = [{"file": "one", "numberOfStations": 1}, {"file": "two", "numberOfStations": 2}]
@@ -184,7 +195,7 @@ CONFIG_ROWS = [
         ["CS-00001", "CS-00002"],
         stationTemplateUrls=ABSENT,
     ),
-    *later(UI, "config", uiServer=UiServerConfig()),
+    acts("config", "uiServer", UiServerConfig(), {"enabled": False}, ui.there_is_one, True, False),
     *later(STORAGE, "config", performanceStorage=PerformanceStorageConfig()),
     acts(
         "worker",
@@ -210,9 +221,45 @@ CONFIG_ROWS = [
         worker={**_paced, "processType": "staticPool"},
     ),
     *later(POOLS, "worker", poolMinSize=4, poolStrategy="FAIR_SHARE"),
-    *later(UI, "uiServer", enabled=True, type="ws", options=UiServerOptions(), authentication=UiAuthentication()),
-    *later(UI, "uiServer.options", host="localhost", port=8080),
-    *later(UI, "uiServer.authentication", enabled=False, type="basic-auth", username=None, password=None),
+    acts("uiServer", "enabled", True, False, ui.there_is_one, True, False),
+    acts("uiServer", "type", "ws", "http", ui.shown_type, "ws", "http"),
+    acts("uiServer", "options", UiServerOptions(), {"port": 81}, ui.address, ("localhost", 8080), ("localhost", 81)),
+    acts("uiServer", "authentication", UiAuthentication(), _admin, ui.answers, [200] * 4, [401, 200, 401, 401]),
+    acts("uiServer.options", "host", "localhost", "::1", ui.address, ("localhost", 8080), ("::1", 8080)),
+    acts("uiServer.options", "port", 8080, 81, ui.address, ("localhost", 8080), ("localhost", 81)),
+    acts(
+        "uiServer.authentication", "enabled", False, True, ui.answers, [200] * 4, [401, 200, 401, 401], **_ui(_account)
+    ),
+    acts(
+        "uiServer.authentication",
+        "type",
+        "basic-auth",
+        "protocol-basic-auth",
+        ui.shown_authentication,
+        "basic-auth",
+        "protocol-basic-auth",
+        **_ui(_admin),
+    ),
+    acts(
+        "uiServer.authentication",
+        "username",
+        None,
+        "root",
+        ui.answers,
+        [401, 401, 401, 401],
+        [401, 401, 200, 401],
+        **_ui({**_admin, "username": "nobody"}),
+    ),
+    acts(
+        "uiServer.authentication",
+        "password",
+        None,
+        "other",
+        ui.answers,
+        [401] * 4,
+        [401, 401, 401, 200],
+        **_ui({**_admin, "password": "x"}),
+    ),
     *later(STORAGE, "performanceStorage", enabled=False, type="jsonfile", uri="file:///performanceRecords.json"),
     acts(
         "stationTemplateUrls",
