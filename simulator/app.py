@@ -108,7 +108,7 @@ class Simulator:
         self._interrupted = interrupted
         self.bus = EventBus()
         #: The latest frames of the OCPP wire; read only where somebody can look at them.
-        self.wire = WireLog(self.bus) if options.ui and loaded.config.ui_server.enabled else None
+        self.wire = WireLog(self.bus) if self.has_ui else None
         self.statistics = FleetStatistics(self.bus, configured=len(plan.stations), keeps_actions=self._keeps_actions)
         self.central: CentralSystem | None = None
         #: Where the embedded central system listens.
@@ -181,8 +181,13 @@ class Simulator:
         # Cancelling closes what is left: first come the stations' connections, then the central system's.
         root.cancel_scope.cancel()
 
+    @property
+    def has_ui(self) -> bool:
+        """Whether the run serves the UI."""
+        return self.options.ui and self.config.ui_server.enabled
+
     async def _open_ui(self, root: trio.Nursery) -> None:
-        if not (self.options.ui and self.config.ui_server.enabled) or self._stop_wanted.is_set():
+        if not self.has_ui or self._stop_wanted.is_set():
             return
         from simulator.steering import make_control, open_ui
 

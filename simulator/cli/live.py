@@ -145,7 +145,7 @@ async def _write(output: TextIO, simulator: Simulator) -> None:
     status, hand = Status(simulator), _Hand()
     if simulator.central_url:
         await hand.do(_write_line, output, f"central system: {simulator.central_url}")
-    if simulator.options.ui and simulator.config.ui_server.enabled:
+    if simulator.has_ui:
         await simulator.ui_open.wait()
         await hand.do(_write_line, output, f"dashboard: {simulator.ui_urls[0]}")
     while hand.works:

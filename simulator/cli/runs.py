@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 import tempfile
@@ -57,6 +58,9 @@ def go(
         watch=None if as_json else watcher(sys.stdout, logs_here=logs_here),
         interrupted=interrupted,
     )
+    if simulator.has_ui:
+        # The web framework takes most of a second to import: now, and not while stations wait for the loop.
+        importlib.import_module("simulator.ui_server.serve")
     trouble = LastTrouble(simulator.bus)
     _allow_connections(len(plan.stations) * (2 if embedded else 1))
     try:

@@ -74,8 +74,9 @@ async def test_closed_streams(closed: str) -> None:
     run = await finished(*DEMO, command=command)
     assert (run.process.returncode, errors(run)) == (0, [])
     if closed == "2>&-":
-        first, last = run.out.splitlines()
+        first, second, last = run.out.splitlines()
         assert first.startswith("central system: ws://127.0.0.1:")
+        assert second.startswith("dashboard: http://127.0.0.1:")
         assert last.startswith("2 of 2 stations accepted, ")
 
 
