@@ -246,6 +246,7 @@ class Simulator:
                 hash_id=planned.hash_id,
                 rng=rng,
                 id_tags=planned.entry.id_tags,
+                vehicles=planned.entry.vehicles,
                 fallback_supervision_urls=urls,
                 kept=kept_info(services.store, planned.entry.loaded.template, planned.hash_id),
             )

@@ -141,7 +141,7 @@ def csms(host: str, port: int, boot_status: str, interval: int) -> int:
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as a JSON array.")
 def check(files: Sequence[Path], as_json: bool) -> int:
-    """Validate configuration, template and tag list files; print every problem with its path and a mend.
+    """Validate configuration, template, tag list and vehicle files; print every problem with its path and a mend.
 
     A folder stands for the JSON files in it. Exit code 1 if there is an error; warnings alone are fine.
     """

@@ -13,11 +13,13 @@ from simulator.config.load import LoadedConfig
 from simulator.config.problems import ConfigurationError
 from simulator.config.urls import show_url, url_problem
 from simulator.control.fanout import Failed
+from simulator.energy.vehicle import VehicleModel
 from simulator.templates.fleet import choose_supervision_url, shipped_folder, template_folders
 from simulator.templates.identity import hash_ids, station_id
 from simulator.templates.info import StationInfo, resolve_station
 from simulator.templates.load import LoadedTemplate, load_template
-from simulator.templates.tags import find_tag_list, load_tags
+from simulator.templates.tags import find_by_base_name, find_tag_list, load_tags
+from simulator.templates.vehicles import load_vehicle_file
 from ui_protocol.requests import StationOptions
 
 _ENDING = ".station-template.json"
@@ -119,7 +121,7 @@ class Provisioner:
         """
         template = loaded.template
         urls = self._urls(loaded, own_urls=own_urls)
-        tags = self._tags(loaded)
+        tags, vehicles = self._tags(loaded), self._vehicles(loaded)
         hash_of = hash_ids(template)
         if template.fixed_name and (count > 1 or template.base_name in names):
             raise Failed(f"the template has fixedName: there can be only one station {template.base_name}")
@@ -137,6 +139,7 @@ class Provisioner:
                 hash_id=hash_id,
                 rng=rng,
                 id_tags=tags,
+                vehicles=vehicles,
                 fallback_supervision_urls=urls,
             )
             url = choose_supervision_url(
@@ -163,6 +166,18 @@ class Provisioner:
             return ()
         try:
             return load_tags(found)[0]
+        except ConfigurationError as error:
+            raise Failed(str(error).splitlines()[0]) from None
+
+    def _vehicles(self, loaded: LoadedTemplate) -> tuple[VehicleModel, ...] | None:
+        name = loaded.template.ev_profiles_file
+        if name is None:
+            return None
+        found, _ = find_by_base_name(name, self._loaded.path.parent, shipped_folder())
+        if found is None:
+            return None
+        try:
+            return load_vehicle_file(found)
         except ConfigurationError as error:
             raise Failed(str(error).splitlines()[0]) from None
 

@@ -3,8 +3,8 @@
 What flows is decided in one of two ways. A vehicle that is plugged in draws what it can use of what is offered
 (:mod:`simulator.energy.plugged_vehicle`), and everything the meter shows follows from that: power is voltage by current
 by power factor, energy is the integral of power, the state of charge is energy by capacity. Where no vehicle is known,
-or where the template gives a ``value`` for power, current or energy, values are drawn from the template entries
-(:mod:`simulator.energy.meter_drawing`).
+or where the template gives a ``value`` or a ``minimumValue`` for power, current or energy, values are drawn from the
+template entries (:mod:`simulator.energy.meter_drawing`).
 
 Limits hold at any instant and after rounding. Nothing flows outside a transaction.
 """
@@ -197,6 +197,19 @@ class ConnectorMeter:
         if not self._in_transaction:
             return 0.0
         return math.inf if self._driving is None else self._driving.demand_w
+
+    def wanted_w(self, phases: int | None = None) -> float:
+        """W that, offered on all phases, let the vehicle draw all it can use on ``phases`` of them (None: on all).
+
+        0 outside a transaction and for a vehicle that wants nothing, infinite where no vehicle decides. More than
+        :attr:`demand_w` where the vehicle uses fewer phases: the amperes on each of them are what is shared.
+        """
+        if not self._in_transaction or self._driving is None:
+            return self.demand_w
+        circuit = self._plan.circuit
+        carrying = circuit.conductors if phases is None else min(max(phases, 1), circuit.conductors)
+        amperes = self._driving.wanted_amperes(carrying, self._plan.lowest_voltage)
+        return amperes * circuit.voltage * circuit.conductors
 
     def next_event_at(self, now: float) -> float | None:
         """When :attr:`charging_state` changes by itself if the offer stays as it is; None: not at all.

@@ -190,8 +190,8 @@ class MeterPlan:
         self.energy_rate = finder.rate(ENERGY) or self.energy
         """The entry that says how much energy flows in a sample interval, if any does."""
         flow = (self.power, *self.power_lines, self.current, *self.current_lines, self.energy_rate)
-        self.flow_given = any(gauge is not None and gauge.base is not None for gauge in flow)
-        """Whether the template says how much flows: then no vehicle decides it."""
+        self.flow_given = any(gauge is not None and (gauge.base is not None or gauge.minimum > 0) for gauge in flow)
+        """Whether the template says how much flows, or flows at least: then no vehicle decides it."""
         voltages = (self.voltage, *self.voltage_lines)
         self.voltage_given = any(gauge and gauge.base is not None for gauge in (*voltages, *self.line_to_line))
         self.lowest_voltage = self._lowest_voltage(gauge for gauge in voltages if gauge is not None)

@@ -145,6 +145,17 @@ class PluggedVehicle:
             return 0.0
         return min(self._curve.power_at(self._charged_wh), self.model.power_limit(self.circuit), self._by_current(None))
 
+    def wanted_amperes(self, phases: int, voltage: float) -> float:
+        """A per phase that would meet its demand on so many phases of ``voltage`` V; 0 when it wants none."""
+        if self.finished or self._asleep():
+            return 0.0
+        model, circuit = self.model, self.circuit
+        watts = min(self._curve.power_at(self._charged_wh), model.power_limit(circuit))
+        amperes = watts / (voltage * min(model.ac_phases, phases) * model.cos_phi(circuit))
+        if not circuit.direct and model.ac_max_current_a is not None:
+            amperes = min(amperes, model.ac_max_current_a)
+        return amperes
+
     # -- what happens to it ----------------------------------------------------------------------------------------
 
     def begin(self) -> None:

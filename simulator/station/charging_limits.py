@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from simulator.clock import Timer
 from simulator.energy.charging_profiles import (
     ChargingProfile,
     ProfileCapabilities,
@@ -18,10 +17,11 @@ from simulator.energy.charging_profiles import (
 )
 from simulator.energy.charging_schedule import (
     CompositeSchedule,
+    Rate,
     Situation,
     composite_schedule,
-    limit_at,
     next_change,
+    rate_at,
     station_schedule,
 )
 from simulator.station.metering import own_limit
@@ -40,7 +40,6 @@ class ChargingLimits:
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self.store = ProfileStore()
-        self._timer: Timer | None = None
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
@@ -95,44 +94,32 @@ class ChargingLimits:
         if store is not self.store:
             self._become(store)
         else:
-            self.review()
+            self._station.supply.review()
 
     def _become(self, store: ProfileStore) -> None:
-        self._station.settle_energy()  # what has flowed flowed under the old profiles
         self.store = store
         self._station.remember()
-        self.review()
+        self._station.supply.review()
 
     # -- acting ------------------------------------------------------------------------------------------------------
 
-    def limit_for(self, connector: Connector) -> float | None:
-        """W that the profiles allow a connector now; None: they do not limit it."""
+    def rate_for(self, connector: Connector) -> Rate | None:
+        """What the profiles allow a connector now; None: they do not limit it."""
         if not self.store.installed:
             return None
-        return limit_at(self.store, connector.id, self._station.now(), self._situation(connector))
+        return rate_at(self.store, connector.id, self._station.now(), self._situation(connector))
 
-    def review(self) -> None:
-        """Bring statuses in line with the limits, and look again when a limit changes by itself."""
-        station = self._station
-        station.sessions.review()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def next_change_in(self) -> float | None:
+        """Seconds until the limit of a transaction may change by itself; None: it does not."""
         if not self.store.installed:
-            return
-        now = station.now()
+            return None
+        now = self._station.now()
         changes = [
             next_change(self.store, transaction.connector.id, now, self._situation(transaction.connector))
-            for transaction in station.sessions.running()
+            for transaction in self._station.sessions.running()
         ]
         soonest = min((change for change in changes if change is not None), default=None)
-        if soonest is not None:
-            self._timer = station.clock.call_later(max(0.0, soonest - now), self._edge)
-
-    def _edge(self) -> None:
-        self._timer = None
-        self._station.settle_energy()
-        self.review()
+        return None if soonest is None else max(0.0, soonest - now)
 
     def _situation(self, connector: Connector) -> Situation:
         transaction = connector.transaction

@@ -130,6 +130,7 @@ class Connector:
         "locked",
         "meter",
         "operative",
+        "phases",
         "plugged",
         "promised",
         "reported",
@@ -137,6 +138,7 @@ class Connector:
         "template",
         "transaction",
         "waiting",
+        "watts",
     )
 
     def __init__(
@@ -163,6 +165,9 @@ class Connector:
         self.locked = False
         #: A vehicle's cable is in it.
         self.plugged = False
+        #: What is offered to it in a transaction: W, on so many phases (None: on all).
+        self.watts = 0.0
+        self.phases: int | None = None
         self.waiting: Waiting | None = None
         #: The status before a fault.
         self.before_fault: Status | None = None

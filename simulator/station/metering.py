@@ -50,30 +50,28 @@ def raise_register(station: ChargingStation, connector_id: int, lifetime_wh: flo
         connector.meter = ConnectorMeter(connector.meter.plan, state)
 
 
-def power_limit(station: ChargingStation, connector: Connector) -> float:
-    """W that the connector may deliver now: nothing without a vehicle, else the least of its own and the profiles'."""
-    transaction = connector.transaction
-    if transaction is None or transaction.energy_suspended or not connector.plugged:
-        return 0.0
-    limit, by_profiles = own_limit(station, connector), station.limits.limit_for(connector)
-    return limit if by_profiles is None else min(limit, by_profiles)
-
-
 def own_limit(station: ChargingStation, connector: Connector) -> float:
-    """W that the connector can deliver by itself: its share of the station, the amperage key, its own maximum."""
-    info, template = station.info, station.info.template
-    shared = template.power_shared_by_connectors
+    """W from the grid that the connector can deliver by itself: an even share of the station, the amperage key, its
+    own maximum."""
+    info = station.info
+    running = [transaction.connector.id for transaction in station.sessions.running()]
+    if info.template.power_shared_by_connectors:
+        divider = max(1, len(running))
+    else:
+        evse = info.evse_of(connector.id)
+        divider = info.number_of_evses * max(1, sum(info.evse_of(number) == evse for number in running))
     return available_power(
         info.maximum_power,
         info.circuit,
-        divider=max(1, len(station.sessions.running())) if shared else info.number_of_connectors,
-        amperage_limit=_amperage_limit(station),
+        divider=divider,
+        amperage_limit=amperage_limit(station),
         maximum_amperage=info.maximum_amperage,
         connector_maximum=connector.template.maximum_power,
     )
 
 
-def _amperage_limit(station: ChargingStation) -> float | None:
+def amperage_limit(station: ChargingStation) -> float | None:
+    """A that the amperage limitation key allows; None without the key, or where its value is no number."""
     template = station.info.template
     if not template.amperage_limitation_ocpp_key:
         return None
@@ -120,7 +118,7 @@ def main_meter_value(station: ChargingStation, measurands: str, context: Reading
 def let_idle(station: ChargingStation, connector: Connector) -> None:
     """Let the meter of a connector without a transaction notice that nothing flows any more."""
     if connector.transaction is None and connector.meter is not None:
-        connector.meter.advance(1.0, 0.0, station.rng)
+        connector.meter.advance(1.0, 0.0, station.meter_rng)
 
 
 def begin_value(station: ChargingStation, transaction: Transaction, measurands: str = "") -> MeterValue:

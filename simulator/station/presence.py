@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.clock import Alarm
+from simulator.energy.vehicle import pick_vehicle
 from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 from simulator.station.connector import Start, Waiting
 
@@ -65,10 +66,11 @@ class Presence:
             if keys.flag("UnlockConnectorOnEVSideDisconnect") or self._station.info.template.fixed_cable:
                 self.leave(connector)
             else:  # the cable hangs from the station, locked (§9.1.29)
-                connector.plugged, connector.locked = False, True
+                self._let_go(connector)
+                connector.locked = True
         else:  # the cable stays locked at the station, and the transaction goes on without energy
-            self._station.settle_energy()
             connector.plugged = False
+            self._station.supply.review()
             connector.move(Status.SUSPENDED_EV, info=EV_SIDE)
 
     async def present_id_tag(self, connector_id: int | None, id_tag: str) -> None:
@@ -94,13 +96,13 @@ class Presence:
     def arrive(self, connector: Connector) -> None:
         """A vehicle is needed: by default one comes."""
         if self.automatic and not connector.plugged:
-            connector.plugged = True
+            self._take_in(connector)
             if connector.status in _FREE or connector.status is Status.RESERVED:
                 connector.move(Status.PREPARING)
 
     def leave(self, connector: Connector) -> None:
         """The vehicle, if any, unplugs and goes; without a transaction the connector is at rest again."""
-        connector.plugged = False
+        self._let_go(connector)
         self.forget(connector)
         if connector.transaction is None:
             connector.locked = False
@@ -108,6 +110,8 @@ class Presence:
 
     def depart_after(self, transaction: Transaction) -> None:
         """After the end of a transaction: by default the vehicle leaves, after ``postTransactionDelay``."""
+        if not transaction.connector.plugged:
+            self._let_go(transaction.connector)
         if not self.automatic or transaction.reason is Reason.EV_DISCONNECTED:  # that one has unplugged already
             return
         delay = self._station.info.template.post_transaction_delay
@@ -141,10 +145,27 @@ class Presence:
             connector.waiting = None
             connector.promised = False
             if connector.template.boot_status in _WITH_VEHICLE:
-                connector.plugged = True
+                self._take_in(connector)
             elif self.automatic:
-                connector.plugged = False
+                self._let_go(connector)
             connector.locked = False
+
+    def _take_in(self, connector: Connector) -> None:
+        """A cable is plugged in; if it is that of a vehicle that is known to the meter, the vehicle is still there."""
+        connector.plugged = True
+        info, rng = self._station.info, self._station.meter_rng
+        meter = connector.meter
+        if meter is None or meter.vehicle is not None or not info.template.coherent_meter_values:
+            return
+        model = pick_vehicle(info.vehicles, info.circuit, rng)
+        if model is not None:
+            meter.plug_in(model, rng)
+
+    @staticmethod
+    def _let_go(connector: Connector) -> None:
+        connector.plugged = False
+        if connector.meter is not None:
+            connector.meter.unplug()
 
     # -- starting ----------------------------------------------------------------------------------------------------
 
@@ -160,12 +181,10 @@ class Presence:
         self._wait(connector, Waiting(id_tag, Alarm(self._station.clock), start))
 
     def _plug(self, connector: Connector) -> None:
-        self._station.settle_energy()
-        connector.plugged = True
+        self._take_in(connector)
         waiting, transaction = connector.waiting, connector.transaction
         if transaction is not None:
-            connector.move(Status.CHARGING)
-            self._station.limits.review()
+            self._station.supply.review()
         elif waiting is not None and waiting.id_tag is not None:
             self.start_when_plugged(connector, waiting.id_tag, waiting.start)
         elif connector.status in _FREE:

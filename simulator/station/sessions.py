@@ -14,7 +14,6 @@ from simulator.station.calls import Result
 from simulator.station.connector import Start
 from simulator.station.journal import UNKNOWN_ID
 from simulator.station.memory import LATER
-from simulator.station.metering import power_limit
 from simulator.station.transaction import Transaction
 from simulator.station.transaction_book import TransactionBook
 from simulator.timestamps import format_timestamp
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from simulator.station.station import ChargingStation
 
 Status = ChargePointStatus
-
-#: Statuses in which a transaction delivers or could deliver energy.
-CHARGING = frozenset({Status.CHARGING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE})
-
 
 #: Virtual seconds between two looks at the energy that MaxEnergyOnInvalidId still allows.
 ALLOWANCE_CHECK = 1.0
@@ -53,17 +48,18 @@ class Sessions:
         assert connector.transaction is None
         assert connector.meter is not None
         station.settle_energy()
+        station.presence.arrive(connector)
         transaction = connector.transaction = Transaction(
             connector,
             id_tag,
             started_at=station.now(),
             started_virtual=station.clock.now(),
-            meter_start=connector.meter.begin_transaction(station.rng),
+            meter_start=connector.meter.begin_transaction(station.meter_rng),
             sampling=Alarm(station.clock),
             remote=start.remote,
             reservation_id=start.reservation_id,
         )
-        station.presence.arrive(connector)
+        connector.watts = 0.0
         if connector.status in {Status.FINISHING, Status.RESERVED}:  # the table has no way from there to Charging
             connector.move(Status.PREPARING)
         station.reservations.consume(start.reservation_id)
@@ -80,11 +76,12 @@ class Sessions:
         )
         station.sampling.begun(transaction)
         connector.locked = True
-        connector.move(Status.CHARGING)
         if start.profile is not None:
             station.limits.install(start.profile, connector.id)
         else:
-            station.limits.review()
+            station.supply.review()
+        if not connector.plugged:
+            connector.move(Status.SUSPENDED_EV)
         station.log.info("transaction begins on connector %s for tag %s", connector.id, id_tag)
         return transaction
 
@@ -136,7 +133,7 @@ class Sessions:
             return
         self._station.settle_energy()
         transaction.energy_suspended = True
-        self._station.limits.review()
+        self._station.supply.review()
 
     # -- ending ------------------------------------------------------------------------------------------------------
 
@@ -218,15 +215,6 @@ class Sessions:
                 transaction.meter_stop - transaction.meter_start,
             )
         transaction.told_stop(isinstance(result, outcome.Value))
-
-    def review(self) -> None:
-        """Bring the status of every transaction in line with what its connector may deliver (OCPP 1.6 §4.9, C5, E3)."""
-        for transaction in self.running():
-            connector = transaction.connector
-            if connector.status not in CHARGING or not connector.plugged:
-                continue
-            suspended = power_limit(self._station, connector) <= 0
-            connector.move(Status.SUSPENDED_EVSE if suspended else Status.CHARGING)
 
     def running(self) -> list[Transaction]:
         """The transactions that run now, by connector."""

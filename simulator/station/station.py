@@ -32,7 +32,7 @@ from simulator.station.generator import Generator
 from simulator.station.keys import ConfigurationKeys
 from simulator.station.memory import StationMemory
 from simulator.station.memory_parts import parts_of
-from simulator.station.metering import connector_meter, power_limit
+from simulator.station.metering import connector_meter
 from simulator.station.notices import Notices
 from simulator.station.presence import Presence
 from simulator.station.registration import Registration, clock_offset
@@ -43,6 +43,7 @@ from simulator.station.security_events import Kind
 from simulator.station.services import StationServices
 from simulator.station.sessions import Sessions
 from simulator.station.status import StatusReports
+from simulator.station.supply import Supply
 from simulator.station.uploads import Uploads
 from simulator.station.v16.dispatch import Dispatcher
 from simulator.telemetry.log import get_station_logger
@@ -68,6 +69,7 @@ class ChargingStation:
         self.services = services
         self.clock: Clock = services.clock
         self.rng = station_random(services.seed, info.hash_id)
+        self._meter_rng: random.Random | None = None
         self.log = get_station_logger(info.station_id)
         self._configured_url = supervision_url
         #: What :meth:`supervise` has set.
@@ -100,6 +102,7 @@ class ChargingStation:
         self.presence = Presence(self)
         self.reservations = Reservations(self)
         self.limits = ChargingLimits(self)
+        self.supply = Supply(self)
         self.sampling = Sampling(self)
         self.sessions = Sessions(self)
         self.registration = Registration(self)
@@ -107,7 +110,7 @@ class ChargingStation:
         self.line = Line(self)
         self.generator = Generator(self)
         if template.amperage_limitation_ocpp_key:
-            self.keys.watch(template.amperage_limitation_ocpp_key, lambda _: self.limits.review())
+            self.keys.watch(template.amperage_limitation_ocpp_key, lambda _: self.supply.review())
         self.notices = Notices(self)
         self.uploads = Uploads(self)
         self.firmware = FirmwareUpdates(self)
@@ -125,7 +128,6 @@ class ChargingStation:
         self._ended.set()
         #: Ends the time away of a reset.
         self._away = Alarm(self.clock)
-        self._settled_at = self.clock.now()
         for part, switch in parts_of(self):
             self.memory.add(part, switch)
         self.sessions.book.take_up()
@@ -215,7 +217,7 @@ class ChargingStation:
             self.sampling.power_down()
 
     def _power_up(self) -> None:
-        self._settled_at = self.clock.now()
+        self.supply.power_up()
         self._away = Alarm(self.clock)
         self.security.power_up()
         self.registration.power_up()
@@ -349,21 +351,18 @@ class ChargingStation:
 
     # -- energy ------------------------------------------------------------------------------------------------------
 
+    @property
+    def meter_rng(self) -> random.Random:
+        """The randomness of vehicles and meters: with its own seed, and what is metered changes nothing else."""
+        if self._meter_rng is None:
+            seed = self.info.template.random_seed
+            seed = self.services.seed if seed is None else seed
+            self._meter_rng = station_random(seed, f"{self.info.hash_id}:meters")
+        return self._meter_rng
+
     def settle_energy(self) -> None:
-        """Let every meter count the energy since the last settlement, before anything that changes the power."""
-        now = self.clock.now()
-        elapsed, self._settled_at = now - self._settled_at, now
-        if elapsed <= 0:
-            return
-        for transaction in self.sessions.running():
-            connector = transaction.connector
-            if connector.meter is not None:
-                connector.meter.advance(
-                    elapsed,
-                    power_limit(self, connector),
-                    self.rng,
-                    sample_interval_s=float(self.keys.number("MeterValueSampleInterval", 60)),
-                )
+        """Let every meter count the energy since the last settlement, before it is read."""
+        self.supply.settle()
 
     # -- news --------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Checks any file that a user may write: a configuration, a template or a tag list."""
+"""Checks any file that a user may write: a configuration, a template a tag list or a file of vehicles."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from simulator.templates.fleet import plan_fleet
 from simulator.templates.load import load_template
 from simulator.templates.schemas import template_schema
 from simulator.templates.tags import load_tags
+from simulator.templates.vehicles import load_vehicle_file
 
 
 def check_file(path: Path, *, environ: Mapping[str, str] | None = None) -> list[Problem]:
@@ -29,6 +30,9 @@ def check_file(path: Path, *, environ: Mapping[str, str] | None = None) -> list[
             return load_template(path).problems
         if kind == "tags":
             return load_tags(path)[1]
+        if kind == "vehicles":
+            load_vehicle_file(path)
+            return report.problems
         if kind == "config":
             config = load_config(path, environ=environ or {})
             try:
@@ -38,15 +42,18 @@ def check_file(path: Path, *, environ: Mapping[str, str] | None = None) -> list[
             return list(dict.fromkeys([*config.problems, *problems]))
     except ConfigurationError as error:
         return error.problems
-    report.error((), "neither a configuration nor a template nor a tag list", "see the README for their keys")
+    kinds = "neither a configuration nor a template nor a tag list nor a file of vehicles"
+    report.error((), kinds, "see the README for their keys")
     return report.problems
 
 
 def recognise(document: Any, name: str) -> str | None:
-    """``config``, ``template``, ``tags``, or None where neither the keys nor the name of the file tell."""
+    """``config``, ``template``, ``tags`` or ``vehicles``; None where neither the keys nor the name of the file tell."""
     if isinstance(document, list):
-        return "tags"
+        return "vehicles" if document and all(isinstance(entry, dict) for entry in document) else "tags"
     if isinstance(document, dict):
+        if "profiles" in document:
+            return "vehicles"
         config_keys = len(document.keys() & config_schema()["properties"].keys())
         template_keys = len(document.keys() & template_schema()["properties"].keys())
         if config_keys != template_keys:

@@ -14,15 +14,21 @@ from simulator.config.load import LoadedConfig
 from simulator.config.model import Distribution, StationTemplateEntry
 from simulator.config.problems import ConfigurationError, Place, Problem, Report, nearest
 from simulator.config.urls import show_url, url_problem
+from simulator.energy.vehicle import VehicleModel
 from simulator.templates.identity import hash_ids, station_id
+from simulator.templates.info import circuit_of
 from simulator.templates.load import LoadedTemplate, load_template
-from simulator.templates.tags import find_tag_list, load_tags
+from simulator.templates.tags import find_by_base_name, find_tag_list, load_tags
+from simulator.templates.vehicles import load_vehicle_file
 
 _ENDINGS = ("", ".json", ".station-template.json")
 
 
 class FleetEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of ``stationTemplateUrls``, its files read; ``number_of_stations`` is what scaling made of it."""
+    """One entry of ``stationTemplateUrls``, its files read; ``number_of_stations`` is what scaling made of it.
+
+    ``vehicles`` is None where the template names no file, or one that is not there.
+    """
 
     position: int
     file: str
@@ -31,6 +37,7 @@ class FleetEntry(msgspec.Struct, frozen=True, kw_only=True):
     id_tags: tuple[str, ...]
     tag_file: Path | None
     supervision_urls: tuple[str, ...]
+    vehicles: tuple[VehicleModel, ...] | None = None
 
 
 class PlannedStation(msgspec.Struct, frozen=True, gc=False):
@@ -129,6 +136,7 @@ class _Planner:
         self._of_files: list[Problem] = []
         self._templates: dict[Path, LoadedTemplate | None] = {}
         self._tags: dict[Path, tuple[str, ...]] = {}
+        self._vehicles: dict[Path, tuple[VehicleModel, ...]] = {}
         for url in supervision_urls or ():
             if (problem := url_problem(url)) is not None:
                 self._of_files.append(Problem("--csms", "", f'"{show_url(url)}": {problem[0]}', problem[1]))
@@ -149,6 +157,7 @@ class _Planner:
                         id_tags=self._read_tags(tag_file) if tag_file else (),
                         tag_file=tag_file,
                         supervision_urls=self._urls(loaded, position),
+                        vehicles=self._vehicles_of(loaded),
                     )
                 )
         return entries
@@ -195,6 +204,30 @@ class _Planner:
                 problems = error.problems
             self._of_files += problems
         return self._tags[path]
+
+    def _vehicles_of(self, loaded: LoadedTemplate) -> tuple[VehicleModel, ...] | None:
+        name = loaded.template.ev_profiles_file
+        if name is None:
+            return None
+        path, places = find_by_base_name(name, self.config.path.parent, shipped_folder())
+        if path is None:
+            folders = ", ".join(str(place.parent) for place in places)
+            message = f'no vehicle file "{places[0].name}" in {folders}: the vehicles of the simulator come'
+            self._of_files.append(Problem(str(loaded.path), "evProfilesFile", message, "", "warning"))
+            return None
+        if path not in self._vehicles:
+            self._vehicles[path] = ()
+            try:
+                self._vehicles[path] = load_vehicle_file(path)
+            except ConfigurationError as error:
+                self._of_files += error.problems
+        found, circuit = self._vehicles[path], circuit_of(loaded.template)
+        if found and not any(vehicle.power_limit(circuit) > 0 for vehicle in found):
+            message = (
+                f"no vehicle of {path} charges from {loaded.template.current_out_type}: values are drawn at random"
+            )
+            self._of_files.append(Problem(str(loaded.path), "evProfilesFile", message, "", "warning"))
+        return found
 
     def _urls(self, loaded: LoadedTemplate, position: int) -> tuple[str, ...]:
         if self._supervision_urls is not None:

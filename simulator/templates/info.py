@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 
 from simulator.energy.electrical import Circuit, maximum_amperage
+from simulator.energy.vehicle import VehicleModel
+from simulator.energy.vehicle_files import shipped_vehicles
 from simulator.templates.identity import MAX_PREFIX, serial_number
 from simulator.templates.load import LoadedTemplate
 from simulator.templates.model import ConnectorTemplate, CurrentOutType, StationTemplate
@@ -18,6 +21,7 @@ ASSUMED_DC_WATTS = 50_000.0
 """What a station can deliver whose template does not say it: amperes per phase and connector, watts of a DC station."""
 
 _T = TypeVar("_T")
+_EACH_ITS_OWN: Mapping[int, int] = MappingProxyType({})
 
 
 class StationInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +29,8 @@ class StationInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     ``maximum_power`` is in W for the whole station; ``maximum_amperage`` in A, on AC per phase and connector, on DC for
     the whole station; ``voltage_out`` in V; ``number_of_phases`` is 0 on DC. ``connectors`` holds the definition of
-    each connector by number, with 0 only where the template defines and uses it.
+    each connector by number, with 0 only where the template defines and uses it; ``evses`` the EVSE of each connector,
+    empty where each is its own. ``vehicles`` are the models that come.
     """
 
     template: StationTemplate
@@ -47,6 +52,17 @@ class StationInfo(msgspec.Struct, frozen=True, kw_only=True):
     number_of_phases: int
     id_tags: tuple[str, ...]
     supervision_urls: tuple[str, ...]
+    vehicles: tuple[VehicleModel, ...] = ()
+    evses: Mapping[int, int] = _EACH_ITS_OWN
+
+    def evse_of(self, connector_id: int) -> int:
+        """The EVSE that a connector belongs to; by default each is its own."""
+        return self.evses.get(connector_id, connector_id)
+
+    @property
+    def number_of_evses(self) -> int:
+        """How many EVSEs divide the power of the station among them."""
+        return len(set(self.evses.values())) or self.number_of_connectors
 
     @property
     def circuit(self) -> Circuit:
@@ -63,12 +79,14 @@ def resolve_station(
     rng: random.Random,
     id_tags: Sequence[str] = (),
     fallback_supervision_urls: Sequence[str] = (),
+    vehicles: Sequence[VehicleModel] | None = None,
     kept: Mapping[str, Any] | None = None,
 ) -> StationInfo:
     """Settle what a template leaves open for the station with that ``index``.
 
     ``rng`` picks from lists (power, number of connectors), deals connectors and makes serial numbers, always in one
     order: the same ``rng`` gives the same station. ``fallback_supervision_urls`` are for a template that names none.
+    ``vehicles`` are by default those that come with the simulator.
 
     ``kept`` is the ``stationInfo`` of an earlier run: what it drew stays as long as the template allows it.
     """
@@ -104,6 +122,8 @@ def resolve_station(
         number_of_phases=circuit.phases,
         id_tags=tuple(id_tags),
         supervision_urls=template.supervision_urls or tuple(fallback_supervision_urls),
+        vehicles=shipped_vehicles() if vehicles is None else tuple(vehicles),
+        evses=_evses(template, count),
     )
 
 
@@ -131,6 +151,14 @@ def _deal_connectors(template: StationTemplate, count: int, rng: random.Random) 
     for number in range(1, count + 1):
         connectors[number] = rng.choice(choices) if deal else defined[number]
     return connectors
+
+
+def _evses(template: StationTemplate, count: int) -> Mapping[int, int]:
+    """The EVSE of each connector, unless each is its own or the connectors are not those that the EVSEs have."""
+    evses = {number: evse_id for evse_id, evse in template.evses.items() for number in evse.connectors if number > 0}
+    if template.random_connectors or len(evses) != count or len(set(evses.values())) == count:
+        return _EACH_ITS_OWN
+    return evses
 
 
 def _maximum_power(template: StationTemplate, circuit: Circuit, connectors: int, rng: random.Random) -> float:

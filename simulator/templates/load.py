@@ -120,6 +120,7 @@ def _fold_evses(document: dict[str, Any], report: Report) -> None:
         report.error(("Evses",), "stands in place of Connectors, which is set too", "take one of them out")
         return
     connectors: dict[str, Any] = {}
+    numbered: dict[str, Any] = {}
     number = 0
     for evse_id in sorted(evses, key=_numerically):
         evse, place = evses[evse_id], ("Evses", evse_id)
@@ -134,18 +135,20 @@ def _fold_evses(document: dict[str, Any], report: Report) -> None:
         for name in evse.keys() - {"Connectors", "MeterValues"}:
             report.warning((*place, name), "unknown key, ignored", did_you_mean(name, ("Connectors", "MeterValues")))
         if evse_id != "0" and len(below) > 1:
-            report.warning(place, "its connectors charge independently of each other: OCPP 1.6 knows no EVSEs")
+            report.warning(place, "its connectors charge at the same time and share its power: OCPP 1.6 knows no EVSEs")
         for connector_id in sorted(below, key=_numerically):
             number += evse_id != "0"
             name = str(number) if evse_id != "0" else "0"
             definition = below[connector_id]
             connectors[name] = definition
+            numbered.setdefault(evse_id, {"Connectors": {}})["Connectors"][name] = {}
             report.moved(("Evses", evse_id, "Connectors", connector_id), ("Connectors", name))
             if "MeterValues" in evse and isinstance(definition, dict):
                 connectors[name] = {**definition, "MeterValues": evse["MeterValues"]}
                 report.moved(("Evses", evse_id, "MeterValues"), ("Connectors", name, "MeterValues"))
     document["Connectors"] = connectors
-    del document["Evses"]
+    # What is left of the EVSEs is which connectors belong to which.
+    document["Evses"] = numbered
 
 
 def _numerically(name: str) -> tuple[int, str]:
@@ -180,7 +183,13 @@ def _normalise(document: dict[str, Any]) -> None:
     for name in ("power", "numberOfConnectors"):
         if name in document and not isinstance(document[name], list):
             document[name] = [document[name]]
-    for name in ("authorizationFile", "amperageLimitationOcppKey", "supervisionUser", "supervisionPassword"):
+    for name in (
+        "authorizationFile",
+        "evProfilesFile",
+        "amperageLimitationOcppKey",
+        "supervisionUser",
+        "supervisionPassword",
+    ):
         if document.get(name) == "":
             del document[name]
     for key in document.get("Configuration", {}).get("configurationKey", ()):

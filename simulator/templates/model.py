@@ -77,7 +77,7 @@ class ConnectorTemplate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvseTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """One EVSE: connectors of which one charges at a time. Its connectors count as connectors of the station."""
+    """One EVSE: connectors that share its part of the power. Its connectors count as connectors of the station."""
 
     connectors: Annotated[dict[int, ConnectorTemplate], doc("Connectors by number; EVSE 0 has only connector 0")] = (
         msgspec.field(default_factory=dict, name="Connectors")
@@ -191,7 +191,9 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     current_out_type: Annotated[CurrentOutType, doc("Kind of current")] = "AC"
     voltage_out: Annotated[float | None, doc("Voltage; 230 V for AC and 400 V for DC if absent", gt=0)] = None
     number_of_phases: Annotated[Literal[0, 1, 3] | None, doc("Phases: 1 or 3 (the default) for AC; DC has none")] = None
-    conversion_efficiency: Annotated[float, doc("Efficiency of a DC station", acts=False, gt=0, le=1)] = 1.0
+    conversion_efficiency: Annotated[
+        float, doc("Share of the power of a DC station that reaches the vehicle", gt=0, le=1)
+    ] = 1.0
     number_of_connectors: Annotated[
         tuple[int, ...],
         doc("Connectors of the station, of a list each station gets one; those defined if absent", schema=COUNTS),
@@ -245,10 +247,17 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         bool, doc("Keep the values that the template gives within the station's limits")
     ] = True
     coherent_meter_values: Annotated[
-        bool, doc("Let all values follow from one model of vehicle and station", acts=False)
-    ] = False
-    ev_profiles_file: Annotated[str | None, doc("Vehicle profiles of that model", acts=False)] = None
-    random_seed: Annotated[int | None, doc("Seed of that model", acts=False, ge=0, le=2**32 - 1)] = None
+        bool,
+        doc("Let a vehicle draw the power and all values follow from it; else each is drawn by itself, at random"),
+    ] = True
+    ev_profiles_file: Annotated[
+        str | None,
+        doc("Vehicles that come, a JSON file; only the base name counts; those of the simulator if absent"),
+    ] = None
+    random_seed: Annotated[
+        int | None,
+        doc("Seed of vehicles and meter values: the same in each run, also without `--seed`", ge=0, le=2**32 - 1),
+    ] = None
     commands_support: Annotated[CommandsSupport, doc("Which OCPP commands the station has; all if absent")] = (
         CommandsSupport()
     )

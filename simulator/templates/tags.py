@@ -49,13 +49,18 @@ def check_tags(document: Any, report: Report) -> tuple[str, ...]:
 
 
 def find_tag_list(name: str | None, config_folder: Path, shipped: Path) -> tuple[Path | None, list[Path]]:
-    """The file of the list that a template names, and where it was looked for.
-
-    Only the base name counts: it is searched in the configuration's folder, its parent, and among the shipped ones.
-    """
+    """The file of the list that a template names, and where it was looked for; see :func:`find_by_base_name`."""
     if name is None:
         usual = config_folder / USUAL_FILE
         return (usual if usual.is_file() else None), []
+    return find_by_base_name(name, config_folder, shipped)
+
+
+def find_by_base_name(name: str, config_folder: Path, shipped: Path) -> tuple[Path | None, list[Path]]:
+    """A file that a template names, and where it was looked for.
+
+    Only the base name counts: it is searched in the configuration's folder, its parent, and among the shipped ones.
+    """
     base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     places: Sequence[Path] = (config_folder, config_folder.absolute().parent, shipped)
     candidates = [folder / base for folder in places]

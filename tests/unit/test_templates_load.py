@@ -129,7 +129,7 @@ DEFAULTS = {
     "mainVoltageMeterValues": True,
     "phaseLineToLineVoltageMeterValues": True,
     "customValueLimitationMeterValues": True,
-    "coherentMeterValues": False,
+    "coherentMeterValues": True,
     "evProfilesFile": None,
     "randomSeed": None,
     "commandsSupport": {"incomingCommands": {}, "outgoingCommands": {}},
@@ -194,7 +194,7 @@ def test_every_key_is_described_with_its_place() -> None:
     assert keys["Connectors.<id>.MeterValues[].fluctuationPercent"].default == 5
     assert keys["Configuration.configurationKey[].visible"].default is True
     assert keys["wsOptions.rejectUnauthorized"].acts
-    assert not keys["coherentMeterValues"].acts
+    assert not keys["x509Certificates"].acts
 
 
 def test_the_schema_is_valid_its_defaults_fit_it_and_it_takes_the_shipped_files() -> None:
@@ -501,11 +501,11 @@ WARNED: list[tuple[dict[str, Any], str, str]] = [
     ({"commandsSupport": {"outgoingCommands": {"Heartbeat": True}}},
      "commandsSupport.outgoingCommands.BootNotification", "never registered"),
     ({"ocppStrictCompliance": True, "outOfOrderEndMeterValues": True}, "outOfOrderEndMeterValues", "no effect"),
-    ({"coherentMeterValues": True}, "coherentMeterValues", "does nothing yet"),
+    ({"x509Certificates": {}}, "x509Certificates", "does nothing yet"),
     ({"firmwareVersion": "1.2", "firmwareVersionPattern": "^v"}, "firmwareVersionPattern", "does not fit"),
     ({"firmwareUpgrade": {"versionUpgrade": {"patternGroup": 1}}}, "firmwareUpgrade.versionUpgrade.patternGroup",
      "no effect without firmwareVersionPattern"),
-    ({"Connectors": None, "Evses": {"1": {"Connectors": {"1": {}, "2": {}}}}}, "Evses.1", "independently"),
+    ({"Connectors": None, "Evses": {"1": {"Connectors": {"1": {}, "2": {}}}}}, "Evses.1", "share its power"),
 ]  # fmt: skip
 
 
