@@ -92,6 +92,8 @@ async def unlock(station: ChargingStation, connector_id: int) -> None:
     connector = connector_of(station, connector_id)
     if connector.transaction is not None:
         raise Failed(f"a transaction runs on connector {connector_id}, which keeps the cable locked")
+    if connector.holds_cable:  # its vehicle has gone: with the lock open the cable is taken out as well
+        station.presence.leave(connector)
     _set_lock(station, connector_id, locked=False)
 
 

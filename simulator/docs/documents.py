@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from simulator.docs.acceptance import UnknownTest, acceptance
 from simulator.docs.commands import command_line
 from simulator.docs.models import (
     command_support,
@@ -25,6 +26,7 @@ from simulator.templates.publish import published_schemas
 
 README = "README.md"
 SCHEMAS = Path("station_templates", "schemas")
+ACCEPTANCE = Path("tests", "acceptance", "README.md")
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "command-line": command_line,
@@ -71,16 +73,22 @@ def generated(text: str) -> str:
 def stale_parts(root: Path) -> list[str]:
     """What :func:`write` would change, for people: ``README.md: config-keys``, ``station_templates/schemas/…``.
 
-    :raises DocumentError: see :func:`generated`.
+    :raises DocumentError: see :func:`generated`; or a table names a test that is not there.
     """
+    try:
+        return _stale_parts(root)
+    except UnknownTest as error:
+        raise DocumentError(str(error)) from None
+
+
+def _stale_parts(root: Path) -> list[str]:
     text = _read(root / README)
     before = {match["name"]: match["text"] for match in _PART.finditer(text)}
     after = {match["name"]: match["text"] for match in _PART.finditer(generated(text))}
     stale = [f"{README}: {name}" for name in PARTS if before[name] != after[name]]
-    for name, schema in published_schemas().items():
-        file = root / SCHEMAS / name
-        if not file.is_file() or file.read_text(encoding="utf-8") != schema:
-            stale.append(str(SCHEMAS / name))
+    for file, content in _whole_files().items():
+        if not (root / file).is_file() or (root / file).read_text(encoding="utf-8") != content:
+            stale.append(str(file))
     return stale
 
 
@@ -92,10 +100,14 @@ def write(root: Path) -> list[str]:
     stale = stale_parts(root)
     if stale:
         (root / README).write_text(generated(_read(root / README)), encoding="utf-8", newline="\n")
-        (root / SCHEMAS).mkdir(parents=True, exist_ok=True)
-        for name, schema in published_schemas().items():
-            (root / SCHEMAS / name).write_text(schema, encoding="utf-8", newline="\n")
+        for file, content in _whole_files().items():
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / file).write_text(content, encoding="utf-8", newline="\n")
     return stale
+
+
+def _whole_files() -> dict[Path, str]:
+    return {**{SCHEMAS / name: schema for name, schema in published_schemas().items()}, ACCEPTANCE: acceptance()}
 
 
 def _read(file: Path) -> str:

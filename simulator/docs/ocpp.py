@@ -14,6 +14,7 @@ import trio
 
 import simulator.station
 from simulator.clock import Clock
+from simulator.docs.acceptance import test_pinning
 from simulator.docs.markdown import IDLE, NOTHING, code, sentence, table
 from simulator.events import CallReceived, EventBus
 from simulator.ids import MessageIds
@@ -73,8 +74,9 @@ def ocpp_keys() -> str:
         if name not in acting and name not in TELLING and "stored only" not in key.what:
             meaning = f"{meaning} {IDLE}"
         default = NOTHING if key.default is None else code(key.default) if key.default else "empty"
-        rows.append((code(name), key.kind.value, "R" if key.read_only else "RW", default, meaning))
-    return table(("Key", "Kind", "Access", "Value if the template sets none", "Meaning"), rows)
+        access = "R" if key.read_only else "RW"
+        rows.append((code(name), key.kind.value, access, default, meaning, test_pinning(name)))
+    return table(("Key", "Kind", "Access", "Value if the template sets none", "Effect", "Test"), rows)
 
 
 @cache

@@ -121,8 +121,10 @@ class Authorization:
         Without ``AuthorizeRemoteTxRequests`` the request itself is the authorisation. With it the tag counts as
         presented; ``mustAuthorizeAtRemoteStart: false`` then leaves out the Authorize.
         """
-        if not self._station.keys.flag("AuthorizeRemoteTxRequests"):
-            return Decision(True)
-        if not self._station.info.template.must_authorize_at_remote_start:
-            return Decision(True)
-        return await self.authorize(id_tag)
+        return await self.authorize(id_tag) if self.asks_at_remote_start else Decision(True)
+
+    @property
+    def asks_at_remote_start(self) -> bool:
+        """Whether the tag of a remote start is to be authorised."""
+        station = self._station
+        return station.keys.flag("AuthorizeRemoteTxRequests") and station.info.template.must_authorize_at_remote_start

@@ -214,7 +214,7 @@ class Connector:
     @property
     def holds_cable(self) -> bool:
         """Whether a cable is locked in that hangs from the station alone: its vehicle has unplugged at its own side."""
-        return self.locked and not self.plugged and self.transaction is None
+        return self.locked and not self.plugged and self.status is Status.FINISHING
 
     @property
     def in_use(self) -> bool:

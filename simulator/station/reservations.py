@@ -126,22 +126,34 @@ class Reservations:
         return None
 
     def admits_remotely(self, connector: Connector, id_tag: str) -> bool:
-        """Whether a remote start with that tag may use the connector, by what is known locally (OCPP 1.6 §5.11)."""
+        """Whether a remote start with that tag may use the connector, as far as is known yet (OCPP 1.6 §5.11).
+
+        A tag whose group is unknown may belong to that of the reservation, if Authorize is about to tell.
+        """
         held = self.on(connector)
-        parent = self._station.authorization.parent_of(id_tag)
+        authorization = self._station.authorization
+        parent = authorization.parent_of(id_tag)
         if held is not None:
-            return _matches(held, id_tag, parent)
+            open_question = bool(held.parent_id_tag) and parent is None and authorization.asks_at_remote_start
+            return open_question or _matches(held, id_tag, parent)
         for_any = self._for_any()
         if connector.status is Status.RESERVED and not for_any:
             return False  # it booted so, and nobody knows for whom
         return len(self._free()) > len(for_any) or any(_matches(other, id_tag, parent) for other in for_any)
 
-    def used_by(self, connector: Connector, id_tag: str) -> int | None:
-        """The id of the reservation that a remote start uses, as :meth:`admits_remotely` found it."""
-        parent = self._station.authorization.parent_of(id_tag)
+    def used_by(self, connector: Connector, id_tag: str, parent: str | None) -> int | None:
+        """The id of the reservation that a remote start uses, None where none is needed.
+
+        :param parent: what Authorize has told; None: what is known locally counts.
+        :raises VerbRefused: the connector is reserved for somebody else.
+        """
+        parent = parent or self._station.authorization.parent_of(id_tag)
         held = self.on(connector)
         candidates = [held] if held is not None else self._for_any()
-        return next((each.id for each in candidates if _matches(each, id_tag, parent)), None)
+        used = next((each.id for each in candidates if _matches(each, id_tag, parent)), None)
+        if held is not None and used is None:
+            raise VerbRefused(f"connector {connector.id} is reserved for another tag")
+        return used
 
     def consume(self, reservation_id: int | None) -> None:
         """The reservation has served: a transaction begins with it."""

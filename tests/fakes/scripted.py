@@ -95,6 +95,8 @@ class ScriptedCentralSystem(CentralSystem):
         #: In memory: TLS for lines that begin with it. ``plain``: whether others are served.
         self.tls: ssl.SSLContext | None = None
         self.plain = True
+        #: In memory: how connections are accepted.
+        self.options = SERVER_OPTIONS
         #: In memory: looks at each upgrade request, as for a real socket.
         self.authorize: Authorize | None = None
         self.network = MemoryNetwork(self._accept)
@@ -132,7 +134,7 @@ class ScriptedCentralSystem(CentralSystem):
         await serve_stream(
             stream,
             partial(self._handle_line, line),
-            options=SERVER_OPTIONS,
+            options=self.options,
             ssl_context=context,
             authorize=self.authorize,
         )

@@ -253,6 +253,7 @@ async def station_world(
     auto_reconnect_max_retries: int = -1,
     change: Callable[[World], None] = lambda world: None,
     services: Mapping[str, Any] | None = None,
+    first_id: str = "CS-1",
     **central_options: Any,
 ) -> AsyncIterator[World]:
     """A running world; it ends, without ceremony, with the block.
@@ -265,6 +266,7 @@ async def station_world(
     :param pace: how fast the stations are started; all at once by default.
     :param start: whether the stations are started; else ``world.fleet.start(hash_id)`` does.
     :param faults: the stations may break rules here: do not fail for that.
+    :param first_id: what CS-1 is called instead.
     :param services: other members of the stations' :class:`StationServices`.
     :param change: called before anything starts, to prepare the central system.
     """
@@ -296,7 +298,7 @@ async def station_world(
                 info = resolve_station(
                     loaded,
                     index,
-                    station_id=f"CS-{index}",
+                    station_id=first_id if index == 1 else f"CS-{index}",
                     hash_id=f"hash-{index}",
                     rng=station_random(0, str(index)),
                     id_tags=tags,

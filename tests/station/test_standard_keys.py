@@ -8,7 +8,9 @@ import pytest
 
 from simulator.station.presence import EV_SIDE
 from tests.station.harness import station_world
+from tests.station.test_known_tags import entry, send_list, version
 from tests.station.test_presence import BY_HAND, plug, swipe, unplug
+from tests.station.test_smart_charging import install, profile
 
 #: Every key that a station has without a word of its template, and whether it can only be read.
 ACCESS = {
@@ -110,17 +112,52 @@ async def test_lists_take_as_many_items_as_their_length_says() -> None:
         assert await world.key("ConnectorPhaseRotation", "3.RST") == "Rejected"
 
 
-@pytest.mark.parametrize(("name", "right", "wrong"), [("LightIntensity", "100", "101"), ("BlinkRepeat", "3", "-1")])
-async def test_lights_are_there_where_the_template_has_them(name: str, right: str, wrong: str) -> None:
-    async with station_world(keys={name: 50}) as world:
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [("LightIntensity", "100", "101"), ("BlinkRepeat", "3", "-1"), ("SupportedFeatureProfilesMaxLength", None, "9")],
+)
+async def test_keys_that_only_a_template_brings(name: str, right: str | None, wrong: str) -> None:
+    async with station_world(keys={name: {"value": "6", "readonly": right is None}}) as world:
         await world.ready()
         assert await world.key(name, wrong) == "Rejected"
-        assert await world.key(name, right) == "Accepted"
+        if right is not None:
+            assert await world.key(name, right) == "Accepted"
         [key] = (await world.call("GetConfiguration", key=[name]))["configurationKey"]
-        assert key == {"key": name, "readonly": False, "value": right}
+        assert key == {"key": name, "readonly": right is None, "value": right or "6"}
     async with station_world() as world:
         await world.ready()
-        assert await world.key(name, right) == "NotSupported"
+        assert await world.key(name, "6") == "NotSupported"
+
+
+async def test_limits_of_charging_profiles() -> None:
+    limits = {
+        "ChargeProfileMaxStackLevel": 2,
+        "ChargingScheduleAllowedChargingRateUnit": "Power",
+        "ChargingScheduleMaxPeriods": 3,
+        "MaxChargingProfilesInstalled": 2,
+    }
+    keys = {name: {"value": str(value), "readonly": True} for name, value in limits.items()}
+    three = [(0, 6), (10, 7), (20, 8)]
+    async with station_world(keys=keys) as world:
+        await world.ready()
+        assert await install(world, 1, profile(world, 1, *three, unit="A")) == "Rejected"
+        assert await install(world, 1, profile(world, 1, *three, unit="W", level=3)) == "Rejected"
+        assert await install(world, 1, profile(world, 1, *three, (30, 9), unit="W")) == "Rejected"
+        assert await install(world, 1, profile(world, 1, *three, unit="W", level=2)) == "Accepted"
+        assert await install(world, 1, profile(world, 2, *three, unit="W", level=1)) == "Accepted"
+        assert await install(world, 1, profile(world, 3, *three, unit="W", level=0)) == "Rejected"
+        assert await install(world, 1, profile(world, 3, *three, unit="W", level=1)) == "Accepted"  # in place of 2
+
+
+async def test_a_list_takes_as_many_tags_as_there_is_room_for() -> None:
+    keys = {"LocalAuthListEnabled": "true", "LocalAuthListMaxLength": {"value": "3", "readonly": True}}
+    async with station_world(keys=keys) as world:
+        await world.ready()
+        assert await send_list(world, 1, "Full", [entry(tag) for tag in "ABCD"]) == "Failed"
+        assert await send_list(world, 1, "Full", [entry(tag) for tag in "ABC"]) == "Accepted"
+        assert await send_list(world, 2, "Differential", [entry("D")]) == "Failed"
+        assert await send_list(world, 2, "Differential", [{"idTag": "A"}, entry("D")]) == "Accepted"
+        assert await version(world) == 2
 
 
 async def test_a_new_connection_time_out_holds_for_who_waits_already() -> None:

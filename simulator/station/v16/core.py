@@ -43,6 +43,7 @@ from simulator.ocpp.v16.messages import (
     UnlockConnectorResponse,
 )
 from simulator.station.connector import Start
+from simulator.station.presence import VerbRefused
 from simulator.station.standard_keys import is_secret
 from simulator.station.v16.dispatch import Answer, Handler
 from simulator.station.v16.smart_charging import read_remote_start_profile
@@ -230,17 +231,22 @@ class CoreProfile:
 
     async def _start_remotely(self, connector: Connector, id_tag: str, profile: ChargingProfile | None) -> None:
         station = self._station
-        reservation = station.reservations.used_by(connector, id_tag)
         station.presence.forget(connector)
         station.presence.arrive(connector)
-        decision = await station.authorization.authorize_remote_start(id_tag)
-        if decision.accepted and connector.ready and station.in_service:
-            station.presence.start_when_plugged(
-                connector, id_tag, Start(remote=True, reservation_id=reservation, profile=profile)
-            )
-            return
-        if not decision.accepted:
-            station.log.warning("remote start on connector %s not authorised: %s", connector.id, decision.reason)
+        try:
+            decision = await station.authorization.authorize_remote_start(id_tag)
+            if not decision.accepted:
+                raise VerbRefused(decision.reason)
+            parent = decision.info.parent_id_tag if decision.info is not None else None
+            reservation = station.reservations.used_by(connector, id_tag, parent)
+        except VerbRefused as refused:
+            station.log.warning("remote start on connector %s not authorised: %s", connector.id, refused)
+        else:
+            if connector.ready and station.in_service:
+                station.presence.start_when_plugged(
+                    connector, id_tag, Start(remote=True, reservation_id=reservation, profile=profile)
+                )
+                return
         if station.presence.automatic and connector.transaction is None:
             station.presence.leave(connector)
 

@@ -1,0 +1,13 @@
+"""What a central system sees of a station, asked in virtual time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.virtual_time import let_time_jump
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    let_time_jump(items, Path(__file__).parent)
