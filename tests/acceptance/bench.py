@@ -52,7 +52,7 @@ async def charge(world: World, id_tag: str = "A", connector_id: int = 1) -> int:
 
 async def remote_start(world: World, id_tag: str = "A", connector_id: int | None = 1, **more: Any) -> str:
     """RemoteStartTransaction; returns its status, once what follows has happened."""
-    where = {} if connector_id is None else {"connectorId": connector_id}
+    where: dict[str, Any] = {} if connector_id is None else {"connectorId": connector_id}
     status = await world.status_of("RemoteStartTransaction", idTag=id_tag, **where, **more)
     await world.settle()
     return status

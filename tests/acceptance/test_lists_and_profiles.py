@@ -143,7 +143,7 @@ async def test_profiles_are_cleared_step_by_step() -> None:
         await install(world, 0, profile(world, 3, [(0, 11), (200, 12)], None, purpose="Max"))
         assert await world.status_of("ClearChargingProfile", id=1) == "Accepted"
         assert await composite(world, 1, 350) == [(0, 7), (100, 9)]
-        criteria = {"chargingProfilePurpose": "TxDefaultProfile", "stackLevel": 0}
+        criteria: dict[str, Any] = {"chargingProfilePurpose": "TxDefaultProfile", "stackLevel": 0}
         assert await world.status_of("ClearChargingProfile", **criteria) == "Accepted"
         assert await composite(world, 1, 350) == [(0, 11), (200, 12)]
         assert await world.status_of("ClearChargingProfile") == "Accepted"
