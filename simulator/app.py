@@ -56,7 +56,7 @@ HEARTBEAT_INTERVAL = 60
 CLOSE_WITHIN = 1.0
 
 #: Wall seconds for the writing of stations' files when everything has ended.
-FINISH_WITHIN = 3.0
+FINISH_WITHIN = 5.0
 
 #: What the transaction journal holds.
 JOURNAL_KINDS = Kinds(StationPast, msgspec.json.Decoder(AnyRecord).decode)
@@ -148,7 +148,7 @@ class Simulator:
                 await self._run(root, state, data_directory)
         finally:
             if state is not None:
-                await state.close(FINISH_WITHIN if self.in_order else FINISH_WITHIN / 3)
+                await state.close(FINISH_WITHIN if self.in_order else FINISH_WITHIN / 4)
         return self.summary()
 
     async def _run(self, root: trio.Nursery, state: State[StationPast] | None, directory: Path | None) -> None:

@@ -77,10 +77,12 @@ class Fleet:
         return station
 
     def remove(self, hash_id: str) -> None:
-        """Forget a member that has been stopped. :raises ValueError: it runs."""
+        """Take out a member that has been stopped. What is kept of it on disk stays. :raises ValueError: it runs."""
         if self._members[hash_id].scope is not None:
             raise ValueError("the station runs")
         del self._members[hash_id]
+        self._services.journal.leave(hash_id)
+        self._services.store.leave(hash_id)
 
     def __iter__(self) -> Iterator[ChargingStation]:
         return (member.station for member in self._members.values())

@@ -18,6 +18,7 @@ from simulator.templates.fleet import choose_supervision_url, shipped_folder, te
 from simulator.templates.identity import hash_ids, station_id
 from simulator.templates.info import StationInfo, resolve_station
 from simulator.templates.load import LoadedTemplate, load_template
+from simulator.templates.model import StationTemplate
 from simulator.templates.tags import find_by_base_name, find_tag_list, load_tags
 from simulator.templates.vehicles import load_vehicle_file
 from ui_protocol.requests import StationOptions
@@ -47,6 +48,7 @@ class Provisioner:
     """Makes stations of the templates that the configuration can reach.
 
     :param random_of: the randomness for the facts of the station with that hashId.
+    :param kept: what an earlier run has drawn for a station of that template with that hashId.
     :param central_url: where the embedded central system listens; stations connect to it if there is one.
     """
 
@@ -57,11 +59,13 @@ class Provisioner:
         environ: Mapping[str, str],
         random_of: Callable[[str], random.Random],
         central_url: Callable[[], str | None] = lambda: None,
+        kept: Callable[[StationTemplate, str], Mapping[str, Any]] = lambda template, hash_id: {},
     ) -> None:
         self._loaded = loaded
         self._environ = environ
         self._random_of = random_of
         self._central_url = central_url
+        self._kept = kept
 
     def templates(self) -> list[str]:
         """The names of the templates, shipped ones included."""
@@ -141,6 +145,7 @@ class Provisioner:
                 id_tags=tags,
                 vehicles=vehicles,
                 fallback_supervision_urls=urls,
+                kept=self._kept(template, hash_id),
             )
             url = choose_supervision_url(
                 urls,

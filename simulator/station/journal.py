@@ -231,7 +231,7 @@ class TransactionJournal(Protocol):
         ...
 
     def leave(self, hash_id: str) -> None:
-        """The station is no more: forget all of it."""
+        """The station is no more in this process; what is left of it waits for its return."""
         ...
 
     def write(self, hash_id: str, record: AnyRecord) -> None:
@@ -247,7 +247,7 @@ class NoJournal:
         return None
 
     def leave(self, hash_id: str) -> None:
-        """Nothing to forget."""
+        """Nothing waits."""
 
     def write(self, hash_id: str, record: AnyRecord) -> None:
         """Nothing is stored."""

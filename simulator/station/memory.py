@@ -61,8 +61,8 @@ class StationStore(Protocol):
         """Take a station in. ``whole`` gives all that is to be kept, whenever the store asks."""
         ...
 
-    def leave(self, hash_id: str, *, forget: bool) -> None:
-        """The station is no more; with ``forget`` neither is what was kept of it."""
+    def leave(self, hash_id: str) -> None:
+        """The station is no more in this process; what is kept of it stays."""
         ...
 
     def changed(self, hash_id: str, within: float) -> None:
@@ -80,8 +80,8 @@ class NoStore:
     def join(self, hash_id: str, whole: Callable[[], Mapping[str, Any]]) -> None:
         """Nobody will ask."""
 
-    def leave(self, hash_id: str, *, forget: bool) -> None:
-        """Nothing to forget."""
+    def leave(self, hash_id: str) -> None:
+        """Nothing stays."""
 
     def changed(self, hash_id: str, within: float) -> None:
         """Nobody is told."""

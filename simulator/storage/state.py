@@ -31,6 +31,11 @@ class State(Generic[P]):
         nursery.start_soon(partial(guard, "transaction journal", self.journal.run))
         nursery.start_soon(partial(guard, "station files", self.files.run))
 
+    def forget(self, hash_id: str) -> None:
+        """A station will not come back: nothing is kept of it."""
+        self.journal.forget(hash_id)
+        self.files.forget(hash_id)
+
     async def close(self, within: float) -> None:
         """Write what is not written yet, for at most so many wall seconds; nobody changes anything any more."""
         await self.files.finish(within)

@@ -109,18 +109,20 @@ class StationFiles:
         if hash_id not in self._untouchable:
             self._members[hash_id] = whole
 
-    def leave(self, hash_id: str, *, forget: bool) -> None:
-        """The station is no more; with ``forget`` its file is deleted, else it gets its last version."""
+    def leave(self, hash_id: str) -> None:
+        """The station is no more in this process: its file gets its last version."""
         whole = self._members.pop(hash_id, None)
-        dirty = self._due.pop(hash_id, None) is not None
-        self._recalled.pop(hash_id, None)
-        if forget:
-            self._present.discard(hash_id)
-            self._hashes.pop(hash_id, None)
-            with contextlib.suppress(OSError):
-                self._path(hash_id).unlink(missing_ok=True)
-        elif whole is not None and dirty:
+        if self._due.pop(hash_id, None) is not None and whole is not None:
             self._save([(hash_id, whole())], sync=False)
+
+    def forget(self, hash_id: str) -> None:
+        """The station will not come back: its file is deleted."""
+        self._members.pop(hash_id, None)
+        self._due.pop(hash_id, None)
+        self._present.discard(hash_id)
+        self._hashes.pop(hash_id, None)
+        with contextlib.suppress(OSError):
+            self._path(hash_id).unlink(missing_ok=True)
 
     def changed(self, hash_id: str, within: float) -> None:
         """Write the station's file within so many wall seconds, or later if it has been written just now."""
@@ -151,7 +153,7 @@ class StationFiles:
     async def finish(self, within: float) -> None:
         """Write everything that has changed, for at most so many wall seconds; the user is told what is left."""
         with trio.move_on_after(within):
-            while batch := self._take_due(float("inf"), BATCH):
+            while batch := self._take_due(float("inf"), FEW):
                 failing = self._failing
                 await self._write(batch, sync=len(self._due) <= FEW)
                 if failing and self._failing:
@@ -198,6 +200,7 @@ class StationFiles:
                 reason = error
             else:
                 self._hashes[hash_id] = digest
+                self._present.add(hash_id)
         if reason is not None and not self._failing:
             log.warning(
                 "%s: station files cannot be written (%s): the fleet goes on, and writes them when that is mended",

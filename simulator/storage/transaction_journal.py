@@ -132,9 +132,17 @@ class FileJournal(Generic[P]):
         return self._absent.pop(mark, None)
 
     def leave(self, hash_id: str) -> None:
-        """The station is no more: forget all of it."""
+        """The station is no more in this process; what is left of it waits for its return."""
+        mark = station_mark(hash_id)
+        whole = self._members.pop(mark, None)
+        if whole is not None:
+            self._absent[mark] = whole()
+
+    def forget(self, hash_id: str) -> None:
+        """The station will not come back."""
         mark = station_mark(hash_id)
         self._members.pop(mark, None)
+        self._absent.pop(mark, None)
         self._append(mark, self._kinds.past())
 
     def write(self, hash_id: str, record: Any) -> None:

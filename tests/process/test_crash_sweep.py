@@ -80,29 +80,30 @@ class Killer(Central):
         await self.until(lambda: self._heard[name] > STATUSES, "it has reported its connectors", timeout=PATIENCE)
         for _ in range(TRANSACTIONS):
             begun = self.ledger.started
-            while await self._ask(name, "RemoteStartTransaction", connectorId=1, idTag="TAG") != "Accepted":  # noqa: ASYNC110
+            while await self._request(name, "RemoteStartTransaction", connectorId=1, idTag="TAG") != "Accepted":  # noqa: ASYNC110
                 await trio.sleep(0.02)  # the last session is not over yet
             await self.until(lambda: self._charges(name, samples=1), "it charges", timeout=PATIENCE)
             assert self.ledger.started > begun
             running = self.ledger.running(name, 1)
             assert running is not None
-            await self._ask(name, "RemoteStopTransaction", transactionId=running.transaction_id)
+            await self._request(name, "RemoteStopTransaction", transactionId=running.transaction_id)
             await self.until(lambda: self.ledger.running(name, 1) is None, "it has stopped", timeout=PATIENCE)
 
     def _charges(self, name: str, *, samples: int) -> bool:
         running = self.ledger.running(name, 1)
         return running is not None and running.meter_values >= samples
 
-    async def _ask(self, name: str, action: str, **payload: Any) -> str:
+    async def _request(self, name: str, action: str, **payload: Any) -> str:
         try:
             return str((await self.station(name).call(action, payload))["status"])
         except (StationNotConnected, CallUnanswered):
             await trio.sleep_forever()  # killed meanwhile: so ends this life
-            raise
+            raise AssertionError from None
 
 
 async def live(central: Killer, run: Program) -> bool:
     """One life: True when it was finished, False when it was killed."""
+    finished = False
     async with trio.open_nursery() as life:
 
         async def die_with(process: trio.Process) -> None:
@@ -113,9 +114,9 @@ async def live(central: Killer, run: Program) -> bool:
         async with trio.open_nursery() as sessions:
             for name in STATIONS:
                 sessions.start_soon(central.drive, name)
+        finished = True
         life.cancel_scope.cancel()
-        return True
-    return False
+    return finished
 
 
 async def test_a_process_killed_at_every_message_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:

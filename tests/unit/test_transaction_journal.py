@@ -258,13 +258,19 @@ async def test_what_is_left_moves_to_the_new_file_and_waits_for_stations_that_ar
         assert [message.action for message in again.messages] == ["StartTransaction"]
 
 
-async def test_a_station_that_is_deleted_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_station_that_is_taken_out_may_come_back_and_one_that_is_deleted_leaves_nothing(tmp_path: Path) -> None:
     first = journal(tmp_path)
-    first.join(STATIONS[0], StationPast)
-    first.write(STATIONS[0], begun())
-    first.leave(STATIONS[0])
+    state = StationPast().take(begun())
+    for station in STATIONS:
+        first.join(station, lambda: state)
+        first.write(station, begun())
+        first.leave(station)
+    assert first.join(STATIONS[0], lambda: state) == state
+    first.forget(STATIONS[1])
     first.close()
-    assert journal(tmp_path).join(STATIONS[0], StationPast) is None
+    second = journal(tmp_path)
+    assert second.join(STATIONS[0], StationPast) == state
+    assert second.join(STATIONS[1], StationPast) is None
 
 
 async def test_files_from_a_death_between_two_files_are_read_as_one(tmp_path: Path) -> None:

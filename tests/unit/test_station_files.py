@@ -1,0 +1,168 @@
+"""The files of stations: one version now and then, whole or not at all, and never in anybody's way."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from simulator.storage import station_files
+from simulator.storage.station_files import StationFiles
+
+
+class Clerk:
+    """Stations that have a number to keep, and what became of their files."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.files = StationFiles(folder)
+        self.files.look()
+        self.numbers: dict[str, int] = {}
+        #: (trio's time, station) of each version.
+        self.versions: list[tuple[float, str]] = []
+        real = os.replace
+
+        async def here(call: Callable[[], Any]) -> Any:
+            return call()  # while a thread works virtual time would jump
+
+        def replace(source: Path, target: Path) -> None:
+            self.versions.append((round(trio.current_time() - self.began, 1), target.stem))
+            real(source, target)
+
+        monkeypatch.setattr(trio.to_thread, "run_sync", here)
+        monkeypatch.setattr(os, "replace", replace)
+        self.began = trio.current_time()
+
+    def join(self, *names: str) -> None:
+        for name in names:
+            self.numbers[name] = 0
+            self.files.join(name, lambda name=name: {"memory": {"number": self.numbers[name]}})  # type: ignore[misc]
+
+    def change(self, name: str, within: float = 1.0) -> None:
+        self.numbers[name] += 1
+        self.files.changed(name, within)
+
+    def kept(self, name: str) -> int:
+        number: int = json.loads((self.folder / f"{name}.json").read_text())["memory"]["number"]
+        return number
+
+
+async def test_many_changes_are_few_versions_and_the_last_one_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    clerk = Clerk(tmp_path, monkeypatch)
+    clerk.join("a", "b")
+    nursery.start_soon(clerk.files.run)
+    for _ in range(100):
+        clerk.change("a")
+        await trio.sleep(0.25)
+    clerk.change("b", within=300)
+    assert [time for time, _ in clerk.versions] == [1.0, 11.0, 21.0]
+    await clerk.files.finish(10)
+    assert (clerk.kept("a"), clerk.kept("b")) == (100, 1)
+    before = len(clerk.versions)
+    clerk.files.changed("a", 1)  # nothing is new
+    await trio.sleep(30)
+    assert len(clerk.versions) == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.json", "b.json"]  # noqa: ASYNC240
+
+
+async def test_what_only_counts_is_written_later_unless_something_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    clerk = Clerk(tmp_path, monkeypatch)
+    clerk.join("a", "b")
+    nursery.start_soon(clerk.files.run)
+    clerk.change("a", within=300)
+    clerk.change("b", within=300)
+    await trio.sleep(50)
+    clerk.change("b")
+    await trio.sleep(400)
+    assert clerk.versions == [(51.0, "b"), (300.0, "a")]
+
+
+async def test_a_full_disk_is_told_once_and_every_file_is_written_when_there_is_room(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    autojump_clock: trio.testing.MockClock,
+    nursery: trio.Nursery,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clerk = Clerk(tmp_path, monkeypatch)
+    clerk.join("a", "b")
+    real, full = os.fsync, True
+
+    def fsync(file: int) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    nursery.start_soon(clerk.files.run)
+    clerk.change("a")
+    clerk.change("b")
+    await trio.sleep(100)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert "No space left on device" in warnings[0]
+    assert str(tmp_path) in warnings[0]
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
+    full = False
+    await trio.sleep(station_files.RETRY_AFTER + 1)
+    assert (clerk.kept("a"), clerk.kept("b")) == (1, 1)
+    assert "written again" in caplog.text
+
+
+async def test_the_end_does_not_wait_for_a_disk_that_stays_full(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    clerk = Clerk(tmp_path / "no" / "place", monkeypatch)
+    (tmp_path / "no").write_text("a file")
+    clerk.join("a")
+    clerk.change("a")
+    await clerk.files.finish(5)
+    assert trio.current_time() - clerk.began <= 5
+    assert "1 station(s) could not be written" in caplog.text
+
+
+async def test_a_file_of_a_newer_program_is_left_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    text = json.dumps({"version": 99, "memory": {"number": 5}})
+    (tmp_path / "a.json").write_text(text)
+    clerk = Clerk(tmp_path, monkeypatch)
+    assert clerk.files.recall("a") == {}
+    clerk.join("a")
+    clerk.change("a")
+    await clerk.files.finish(5)
+    assert (tmp_path / "a.json").read_text() == text
+    assert "newer version" in caplog.text
+
+
+async def test_files_are_for_their_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    clerk = Clerk(tmp_path, monkeypatch)
+    clerk.join("a", "b")
+    clerk.change("a")
+    clerk.change("b")
+    clerk.files.leave("b")
+    await clerk.files.finish(5)
+    for name in "ab":
+        assert (tmp_path / f"{name}.json").stat().st_mode & 0o077 == 0
+    clerk.files.forget("a")
+    assert [file.name for file in tmp_path.iterdir()] == ["b.json"]  # noqa: ASYNC240
