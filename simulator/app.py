@@ -166,7 +166,7 @@ class Simulator:
         if state is not None:
             state.start(root)
         await root.start(self.fleet.run)
-        await self._open_ui(root)
+        await self._open_ui(root, state)
         root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
         if self.options.duration is not None:
             root.start_soon(self._end_after, self.options.duration)
@@ -186,7 +186,7 @@ class Simulator:
         """Whether the run serves the UI."""
         return self.options.ui and self.config.ui_server.enabled
 
-    async def _open_ui(self, root: trio.Nursery) -> None:
+    async def _open_ui(self, root: trio.Nursery, state: State[StationPast] | None) -> None:
         if not self.has_ui or self._stop_wanted.is_set():
             return
         from simulator.steering import make_control, open_ui
@@ -200,6 +200,7 @@ class Simulator:
             wire=self.wire,
             seed=self.options.seed,
             central_url=self.central_url,
+            state=state,
         )
         self.ui_urls = await open_ui(root, self._loaded, self._control)
         self.ui_open.set()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import msgspec
 import trio
@@ -12,7 +14,10 @@ from simulator.control.control import Control
 from simulator.control.fleet import Fleet
 from simulator.control.provisioning import Provisioner
 from simulator.events import EventBus
+from simulator.station.memory import NoStore
+from simulator.station.memory_parts import kept_info
 from simulator.station.station import station_random
+from simulator.storage.state import State
 from simulator.supervision import leaves
 from simulator.telemetry.log import get_logger
 from simulator.telemetry.statistics import FleetStatistics
@@ -36,13 +41,18 @@ def make_control(
     wire: WireLog | None,
     seed: int | None,
     central_url: str | None,
+    state: State[Any] | None,
 ) -> Control:
-    """The control of a run whose fleet has been built."""
+    """The control of a run whose fleet has been built.
+
+    :param state: what is kept on disk of stations; None: nothing.
+    """
     provisioner = Provisioner(
         loaded,
         environ=environ,
         random_of=lambda hash_id: station_random(seed, f"{hash_id}:info"),
         central_url=lambda: central_url,
+        kept=partial(kept_info, NoStore() if state is None else state.files),
     )
     return Control(
         fleet=fleet,
@@ -51,7 +61,12 @@ def make_control(
         config=loaded.config,
         provisioner=provisioner,
         wire_log=wire,
+        forget=_nothing if state is None else state.forget,
     )
+
+
+def _nothing(hash_id: str) -> None:
+    """Nothing is kept of the station."""
 
 
 async def open_ui(root: trio.Nursery, loaded: LoadedConfig, control: Control) -> list[str]:
