@@ -25,6 +25,8 @@ const LEFT = 52;
 const BOTTOM = 18;
 const TOP = 6;
 const RIGHT = 8;
+/** Where a series has a scale of its own. */
+const RIGHT_SCALE = 44;
 
 /** Lines or stacked areas over time, on a canvas. */
 export class Chart {
@@ -78,13 +80,19 @@ export class Chart {
   frame() {
     const { width, height } = this.element.getBoundingClientRect();
     const bare = this.options.bare === true;
-    const box = bare ? { left: 1, top: 2, right: width - 1, bottom: height - 2 } : { left: LEFT, top: TOP, right: width - RIGHT, bottom: height - BOTTOM };
+    const box = bare ? { left: 1, top: 2, right: width - 1, bottom: height - 2 } : { left: LEFT, top: TOP, right: width - (this.hasScale() ? RIGHT_SCALE : RIGHT), bottom: height - BOTTOM };
     const { times } = this.data;
     const end = times.at(-1) ?? Date.now();
     const begin = Math.min(times[0] ?? end, end - (this.options.window ?? 60) * 1000);
     return { width, height, box, begin, end, x: (/** @type {number} */ time) => box.left + ((time - begin) / Math.max(1, end - begin)) * (box.right - box.left) };
   }
 
+  /** Whether there is anything on a scale of its own. */
+  hasScale() {
+    return this.options.series.some(({ scale }, number) => scale !== undefined && this.data.values[number].some((value) => value !== null));
+  }
+
+  /** Where the shared axis ends. */
   greatest() {
     const { series, stacked, least = 0 } = this.options;
     let most = least;
@@ -128,8 +136,15 @@ export class Chart {
         pen.moveTo(box.left, line);
         pen.lineTo(box.right, line);
         pen.stroke();
-        pen.fillText(this.options.format(value), box.left - 6, line);
+        pen.fillText(bareNumber(this.options.format(value)), box.left - 6, line);
       }
+      for (const { scale, format = String, color: tint } of this.options.series) {
+        if (scale === undefined || !this.hasScale()) continue;
+        pen.textAlign = "left";
+        pen.fillStyle = color(tint);
+        for (const value of [0, scale / 2, scale]) pen.fillText(bareNumber(format(value)), box.right + 6, Math.round(y(value, scale)) + 0.5);
+      }
+      pen.fillStyle = color("quiet");
       pen.textBaseline = "alphabetic";
       for (const [time, text] of timeMarks(begin, end, box.right - box.left)) {
         const at = x(time);
@@ -251,6 +266,9 @@ export class Chart {
     this.schedule();
   }
 }
+
+/** @param {string} text without decimals that say nothing */
+const bareNumber = (text) => text.replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
 
 /** @param {number} value a round number that is not less */
 function niceCeiling(value) {

@@ -36,7 +36,7 @@ export function chartsPage({ history }) {
       h("div", { class: "end buttons", role: "group", "aria-label": "Time shown" }, spanButtons)),
     h("div", { class: "chart-grid" }, cards.map(({ title, chart, legend }) =>
       h("section", { class: "panel chart-card", "aria-label": title }, h("div", { class: "head" }, h("h2", { text: title }), legend), chart.element)),
-      h("section", { class: "panel chart-card", "aria-label": "Latency by action" },
+      h("section", { class: "panel chart-card whole", "aria-label": "Latency by action" },
         h("div", { class: "head" }, h("h2", { text: "Latency by action" }), h("span", { class: "quiet", text: "of the whole run" })),
         h("table", { class: "plain" }, h("thead", null, h("tr", null, h("th", { text: "Action" }), h("th", { class: "right", text: "Answers" }),
           h("th", { class: "right", text: "Mean" }), h("th", { class: "right", text: "p50" }), h("th", { class: "right", text: "p95" }), h("th", { text: "" }))), rows))));
@@ -45,12 +45,12 @@ export function chartsPage({ history }) {
     const look = history.looks.at(-1);
     if (look === undefined) return;
     for (const { chart, of, legend } of cards) {
-      chart.options.window = minutes * 60;
       chart.setData(history.data(minutes * 60_000, of));
       chart.options.series.forEach((series, number) => {
         const value = of[number](look);
         const shown = legend.children[number]?.querySelector("b");
         if (shown) shown.textContent = value === null ? "–" : (series.format ?? chart.options.format)(value);
+        legend.children[number]?.classList.toggle("hidden", chart.options.stacked === true && value === 0);
       });
     }
     const most = Math.max(...history.actions.map(({ p95 }) => p95), 1e-9);

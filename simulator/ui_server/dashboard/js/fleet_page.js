@@ -99,7 +99,7 @@ export function fleetPage({ session, store, history }) {
   /** @type {{label: string, value: HTMLElement, chart: Chart | null, read: (look: import("./history.js").Look) => (string | [string, string]), of: ((look: import("./history.js").Look) => number | null) | null}[]} */
   const figures = [
     figure("Stations", null, () => format.count(Math.max(store.total, store.rows.size))),
-    figure("Charging", ({ states }) => states.Charging, ({ states }) => format.count(states.Charging)),
+    figure("Charging", ({ charging }) => charging, ({ charging }) => format.count(charging)),
     figure("Power", ({ power }) => power, ({ power }) => format.scaled(power, "W")),
     figure("Messages", (look) => (look.sent === null || look.received === null ? null : look.sent + look.received),
       (look) => (look.sent === null || look.received === null ? "–" : [format.short(look.sent + look.received), "/s"])),
@@ -326,6 +326,6 @@ export function fleetPage({ session, store, history }) {
  * @param {(look: import("./history.js").Look) => (string | [string, string])} read
  */
 function figure(label, of, read) {
-  const chart = of === null ? null : new Chart({ label, series: [{ label, color: "chart-1" }], format: String, bare: true, fill: true, window: SPARK / 1000 });
+  const chart = of === null ? null : new Chart({ label, series: [{ label, color: "chart-1" }], format: String, bare: true, fill: true, window: 40 });
   return { label, value: h("div", { class: "value", text: "–" }), chart, read, of };
 }

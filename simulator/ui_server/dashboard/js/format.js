@@ -11,7 +11,7 @@ export const count = (value) => whole.format(value);
  */
 export function short(value) {
   const size = Math.abs(value);
-  if (size >= 100) return whole.format(value);
+  if (size === 0 || size >= 100) return whole.format(value);
   return value.toFixed(size >= 10 ? 1 : 2);
 }
 

@@ -19,6 +19,7 @@ export const STACK = /** @type {const} */ (["Charging", "Occupied", "Available",
  * @property {number | null} p95 ms
  * @property {number | null} p99 ms
  * @property {number} power W
+ * @property {number} charging stations, those with a faulted connector among them
  * @property {number} transactions that run
  * @property {Record<typeof STACK[number], number>} states
  *
@@ -103,11 +104,13 @@ export class History extends Emitter {
     /** @type {Look["states"]} */
     const states = { Charging: 0, Occupied: 0, Available: 0, Faulted: 0, Unavailable: 0, Absent: 0 };
     let power = 0;
+    let charging = 0;
     let transactions = 0;
     for (const row of this.store.rows.values()) {
       if (row.state in states) states[/** @type {keyof typeof states} */ (row.state)] += 1;
       else states.Absent += 1;
       power += row.power;
+      if (row.connected && row.connectors.some(({ status }) => status === "Charging")) charging += 1;
       for (const { transactionId } of row.connectors) if (transactionId !== undefined) transactions += 1;
     }
     const look = {
@@ -117,6 +120,7 @@ export class History extends Emitter {
       failed: rate((one) => one.calls.errors + one.calls.timeouts),
       ...quantiles,
       power,
+      charging,
       transactions,
       states,
     };
