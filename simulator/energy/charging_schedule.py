@@ -123,7 +123,7 @@ def composite_schedule(
 
     :param local_limit: W that the connector can deliver by itself.
     """
-    since = now if situation.charging_since is None else situation.charging_since
+    since = _begin(situation, now)
     stack = _Stack(store, connector_id, situation)
 
     def limit(at: float) -> _Limit:
@@ -157,8 +157,7 @@ def station_schedule(
     stacks = []
     for connector_id, local_limit in local_limits.items():
         situation = situations.get(connector_id, Situation(circuit))
-        since = now if situation.charging_since is None else situation.charging_since
-        stacks.append((_Stack(store, connector_id, situation), since, local_limit))
+        stacks.append((_Stack(store, connector_id, situation), _begin(situation, now), local_limit))
     whole = _Stack(store, 0, Situation(circuit))
 
     def limit(at: float) -> _Limit:
@@ -176,6 +175,11 @@ def station_schedule(
         return min((edge for edge in edges if edge is not None), default=None)
 
     return _compose(now, duration, unit, limit, next_edge)
+
+
+def _begin(situation: Situation, now: float) -> float:
+    """When the transaction began, at a whole second as the answer's are: one of this very second has begun by then."""
+    return now if situation.charging_since is None else float(math.floor(situation.charging_since))
 
 
 def _compose(

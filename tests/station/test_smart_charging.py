@@ -161,6 +161,21 @@ async def test_profile_of_another_transaction_is_refused() -> None:
         assert await install(world, 1, own) == "Accepted"
 
 
+async def test_a_profile_that_began_within_this_second_is_in_the_answer() -> None:
+    async with station_world() as world:
+        await world.ready()
+        await world.sleep(0.6)
+        right = profile(world, 1, (0, 8), (30, 9), kind="Relative", purpose="TxProfile")
+        start = {"connectorId": 1, "idTag": "A", "chargingProfile": right}
+        assert await world.status_of("RemoteStartTransaction", **start) == "Accepted"
+        await world.wait_for("StartTransaction")
+        await world.settle()
+        assert await periods(world, 1, 60) == [(0, 8), (30, 9)]
+        assert await periods(world, 0, 60) == [(0, 23.9), (30, 24.9)]
+        await world.sleep(10)
+        assert await periods(world, 1, 60) == [(0, 8), (20, 9)]
+
+
 @pytest.mark.parametrize("kind", ["Soft", "Hard"])
 async def test_profiles_outlive_a_reset(kind: str) -> None:
     async with station_world() as world:
