@@ -17,19 +17,23 @@ import json
 import logging
 import sys
 from collections import Counter
+from collections.abc import Coroutine
 from datetime import UTC, datetime
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ocpp.charge_point import camel_to_snake_case
+from ocpp.exceptions import InternalError
 from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.datatypes import IdTagInfo
-from ocpp.v16.enums import AuthorizationStatus, DataTransferStatus, RegistrationStatus
+from ocpp.v16.enums import AuthorizationStatus, DataTransferStatus, GenericStatus, RegistrationStatus
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 HEARTBEAT_INTERVAL = 5
@@ -94,6 +98,10 @@ class Recorder:
         say("frame", **self._where, sent=True, text=text)  # before sending: the answer must not come first
         await self._connection.send(text)
 
+    def cut(self) -> None:
+        """Break the connection off."""
+        self._connection.transport.abort()
+
 
 class Station(ChargePoint):
     """The central system's end of one connection."""
@@ -154,6 +162,27 @@ class Station(ChargePoint):
     def on_security_event_notification(self, **_: Any) -> Any:
         return call_result.SecurityEventNotification()
 
+    @on("SignedFirmwareStatusNotification")
+    def on_signed_firmware_status_notification(self, **_: Any) -> Any:
+        return call_result.SignedFirmwareStatusNotification()
+
+    @on("LogStatusNotification")
+    def on_log_status_notification(self, **_: Any) -> Any:
+        return call_result.LogStatusNotification()
+
+    @on("SignCertificate")
+    def on_sign_certificate(self, **_: Any) -> Any:
+        return call_result.SignCertificate(status=GenericStatus.accepted)
+
+
+class RefusedOnce(InternalError):
+    """An error that was ordered."""
+
+
+def identity_in(request: Request) -> str:
+    """The station that opens a connection."""
+    return unquote(urlsplit(request.path).path.rpartition("/")[2])
+
 
 def now() -> str:
     """The present instant as OCPP writes it."""
@@ -180,6 +209,8 @@ class Findings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a log record."""
+        if record.exc_info and isinstance(record.exc_info[1], RefusedOnce):
+            return
         self.add(self.format(record))
 
 
@@ -191,19 +222,30 @@ class Central:
         self.findings = findings
         self.stations: dict[str, Station] = {}
         self._held: set[str] = set()
+        self._refused: set[str] = set()
+        self._barred: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._closes: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def may_answer(self, action: str) -> None:
-        """Wait for ever when the answers to that action are held back."""
+        """Wait for ever when the answers to that action are held back; raise when it is to be refused."""
+        if action in self._refused:
+            self._refused.remove(action)
+            raise RefusedOnce("refused once")
         if action in self._held:
             await asyncio.Event().wait()
+
+    def judge_handshake(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse stations that are barred."""
+        if identity_in(request) in self._barred:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "barred\n")
+        return None
 
     async def serve_station(self, connection: ServerConnection) -> None:
         """One connection from its opening to its end."""
         assert connection.request is not None
-        identity = unquote(urlsplit(connection.request.path).path.rpartition("/")[2])
+        identity = identity_in(connection.request)
         self._counts["connections"] += 1
         number = self._counts["connections"]
         where = {"station": identity, "connection": number}
@@ -231,15 +273,31 @@ class Central:
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
             order = json.loads(line)
-            if order["order"] == "report":
-                return
-            if order["order"] == "hold":
-                self._held.update(order["actions"])
-                say("holds", actions=sorted(self._held))
-                continue
-            task = asyncio.create_task(self._call(order) if order["order"] == "call" else self._send(order))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            match order["order"]:
+                case "report":
+                    return
+                case "hold":
+                    self._held.update(order["actions"])
+                    say("holds", actions=sorted(self._held))
+                case "refuse":
+                    self._refused.add(order["action"])
+                    say("refuses", action=order["action"])
+                case "bar":
+                    self._barred.add(order["station"])
+                    self.stations[order["station"]].recorder.cut()
+                    say("barred", stations=sorted(self._barred))
+                case "admit":
+                    self._barred.discard(order["station"])
+                    say("barred", stations=sorted(self._barred))
+                case "call":
+                    self._begin(self._call(order))
+                case "send":
+                    self._begin(self._send(order))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _send(self, order: dict[str, Any]) -> None:
         station = self.stations[order["station"]]
@@ -285,7 +343,13 @@ async def main(port: int, ledger: Path) -> None:
     central = Central(Ledger(ledger), findings)
     server: Server
     async with serve(
-        central.serve_station, "127.0.0.1", port, subprotocols=[Subprotocol("ocpp1.6")], ping_interval=2, ping_timeout=5
+        central.serve_station,
+        "127.0.0.1",
+        port,
+        process_request=central.judge_handshake,
+        subprotocols=[Subprotocol("ocpp1.6")],
+        ping_interval=2,
+        ping_timeout=5,
     ) as server:
         bound = next(iter(server.sockets)).getsockname()[1]
         say("listening", port=bound, library=f"ocpp {version('ocpp')} on websockets {version('websockets')}")

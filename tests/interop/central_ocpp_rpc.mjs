@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
 const require = createRequire(import.meta.url);
-const { RPCServer, NOREPLY } = require('ocpp-rpc');
+const { RPCServer, NOREPLY, createRPCError } = require('ocpp-rpc');
 const library = `ocpp-rpc ${require('ocpp-rpc/package.json').version} on ws ${require('ws/package.json').version}`;
 
 const HEARTBEAT_INTERVAL = 5;
@@ -50,6 +50,8 @@ function find(text) {
 const accepted = { status: 'Accepted', parentIdTag: 'PARENT', expiryDate: '2037-12-31T23:59:59Z' };
 const now = () => new Date().toISOString();
 const held = new Set();
+const refused = new Set();
+const barred = new Set();
 const unlessHeld = (action, answer) => (held.has(action) ? NOREPLY : answer);
 
 const answers = {
@@ -67,6 +69,9 @@ const answers = {
     DiagnosticsStatusNotification: () => ({}),
     FirmwareStatusNotification: () => ({}),
     SecurityEventNotification: () => ({}),
+    SignedFirmwareStatusNotification: () => ({}),
+    LogStatusNotification: () => ({}),
+    SignCertificate: () => ({ status: 'Accepted' }),
 };
 
 const counts = { connections: 0, received: 0, sent: 0, closes: {} };
@@ -81,7 +86,10 @@ const server = new RPCServer({
 });
 
 server.on('error', (error) => find(`server: ${error}`));
-server.on('upgradeAborted', ({ error, identity }) => find(`${identity}: upgrade aborted: ${error}`));
+server.on('upgradeAborted', ({ error, identity }) => {
+    if (!barred.has(identity)) find(`${identity}: upgrade aborted: ${error}`);
+});
+server.auth((accept, reject, { identity }) => (barred.has(identity) ? reject(503) : accept()));
 server.on('client', (client) => {
     const station = client.identity;
     const where = { station, connection: ++counts.connections };
@@ -111,7 +119,10 @@ server.on('client', (client) => {
         say('close', { ...where, code, reason: String(reason) });
     });
     for (const [action, answer] of Object.entries(answers)) {
-        client.handle(action, ({ params }) => answer(params, station));
+        client.handle(action, ({ params }) => {
+            if (refused.delete(action)) throw createRPCError('InternalError', 'refused once');
+            return answer(params, station);
+        });
     }
 });
 
@@ -143,6 +154,16 @@ for await (const line of createInterface({ input: process.stdin })) {
     } else if (order.order === 'hold') {
         order.actions.forEach((action) => held.add(action));
         say('holds', { actions: [...held].sort() });
+    } else if (order.order === 'refuse') {
+        refused.add(order.action);
+        say('refuses', { action: order.action });
+    } else if (order.order === 'bar') {
+        barred.add(order.station);
+        stations.get(order.station).close({ force: true });
+        say('barred', { stations: [...barred] });
+    } else if (order.order === 'admit') {
+        barred.delete(order.station);
+        say('barred', { stations: [...barred] });
     }
 }
 say('report', { ...counts, findings });

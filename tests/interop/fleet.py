@@ -32,20 +32,40 @@ QUICK_GENERATOR = {
 def write_five_models(folder: Path, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
     """Write the example configuration and its templates, made quick, into a folder; returns the configuration's path.
 
-    :param changes: further members of a model's template; those of ``AutomaticTransactionGenerator`` are merged.
+    :param changes: further members of a model's template, see :func:`write_template`.
     """
-    source = shipped_folder()
     for model in MODELS:
-        name = f"{model}.station-template.json"
-        template = json.loads((source / name).read_text("utf-8"))
-        more = dict((changes or {}).get(model, {}))
-        generator = more.pop("AutomaticTransactionGenerator", {})
-        template["AutomaticTransactionGenerator"] |= QUICK_GENERATOR | generator
-        template |= {"resetTime": 1} | more
-        (folder / name).write_text(json.dumps(template, indent=2), "utf-8")
+        write_template(folder, model, (changes or {}).get(model, {}))
     config = folder / "config.json"
-    config.write_text((source / "examples" / "config-five-models.json").read_text("utf-8"), "utf-8")
+    config.write_text((shipped_folder() / "examples" / "config-five-models.json").read_text("utf-8"), "utf-8")
     return config
+
+
+def write_one_of_each(folder: Path, changes: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write a configuration with one station of each of these models, and their templates, made quick."""
+    for model, more in changes.items():
+        write_template(folder, model, more)
+    stations = [{"file": f"{model}.station-template.json", "numberOfStations": 1} for model in changes]
+    config = folder / "config.json"
+    config.write_text(json.dumps({"stationTemplateUrls": stations, "uiServer": {"enabled": False}}), "utf-8")
+    return config
+
+
+def write_template(folder: Path, model: str, changes: Mapping[str, Any]) -> None:
+    """Write a shipped template, made quick, into a folder.
+
+    :param changes: further members of the template; those of ``AutomaticTransactionGenerator`` are merged, and ``keys``
+        are OCPP keys by name.
+    """
+    template = json.loads((shipped_folder() / f"{model}.station-template.json").read_text("utf-8"))
+    more = dict(changes)
+    template["AutomaticTransactionGenerator"] |= QUICK_GENERATOR | more.pop("AutomaticTransactionGenerator", {})
+    keys = {entry["key"]: entry for entry in template["Configuration"]["configurationKey"]}
+    for key, value in more.pop("keys", {}).items():
+        keys[key] = {"readonly": False, **keys.get(key, {"key": key}), "value": value}
+    template["Configuration"]["configurationKey"] = list(keys.values())
+    template |= {"resetTime": 1} | more
+    (folder / f"{model}.station-template.json").write_text(json.dumps(template, indent=2), "utf-8")
 
 
 class SimulatorProcess:
@@ -81,12 +101,15 @@ class SimulatorProcess:
         return summary
 
 
-async def start_simulator(nursery: trio.Nursery, config: Path, url: str) -> SimulatorProcess:
-    """Run the fleet of a configuration against a central system; data and messages are beside the configuration."""
+async def start_simulator(nursery: trio.Nursery, config: Path, url: str, *options: str) -> SimulatorProcess:
+    """Run the fleet of a configuration against a central system; data and messages are beside the configuration.
+
+    :param options: further ones of the command ``run``.
+    """
     folder = config.parent
     messages = folder / "simulator.stderr"
     command = [sys.executable, "-m", "simulator", "run", str(config), "--csms", url, "--json"]
-    command += ["--seed", "16", "--log-level", "info", "--data-dir", str(folder / "data")]
+    command += ["--seed", "16", "--log-level", "info", "--data-dir", str(folder / "data"), *options]
     # In that folder: there the installed package runs, not the files of the repository.
     process = await start_process(nursery, command, messages, cwd=folder)
     simulator = SimulatorProcess(process, messages)

@@ -8,6 +8,9 @@ Orders, one JSON object a line on its standard input:
 * ``{"order": "call", "id", "station", "action", "payload"}``: send a CALL through the library;
 * ``{"order": "send", "station", "probe", "text"}``: send a text past the library, whose answer has the id ``probe``;
 * ``{"order": "hold", "actions"}``: from now on leave these actions unanswered;
+* ``{"order": "refuse", "action"}``: answer the next StartTransaction or StopTransaction with InternalError;
+* ``{"order": "bar", "station"}``: break off the station's connection without a farewell, and refuse its handshakes
+  with status 503 until ``{"order": "admit", "station"}``;
 * ``{"order": "report"}``: report and exit; so does the end of the orders.
 
 Events, one JSON object a line on its standard output:
@@ -16,7 +19,8 @@ Events, one JSON object a line on its standard output:
 * ``frame`` (station, connection, sent, text): any text frame; ``sent``: by the central system;
 * ``finding`` (text): the library refused, dropped or disliked something;
 * ``answer`` (id, result, error) to an order ``call``: the payload of the CALLRESULT or the code of the CALLERROR;
-* ``holds`` (actions); ``report`` (connections, received, sent, closes, findings), the last.
+* ``holds`` (actions), ``refuses`` (action), ``barred`` (stations): an order is obeyed;
+* ``report`` (connections, received, sent, closes, findings), the last.
 """
 
 from __future__ import annotations
@@ -71,6 +75,8 @@ class ForeignCentral:
         self._numbers = count(1)
         self._replies: dict[str, Reply] = {}
         self._holds: list[str] = []
+        self._refuses: list[str] = []
+        self._barred: list[str] = []
         self._pen = trio.Lock()
 
     @property
@@ -109,6 +115,22 @@ class ForeignCentral:
         await self._order(order="hold", actions=actions)
         await self.journal.wait(lambda: self._holds, "the answers are held")
 
+    async def refuse_once(self, action: str) -> None:
+        """Answer the next StartTransaction or StopTransaction with a CALLERROR."""
+        before = len(self._refuses)
+        await self._order(order="refuse", action=action)
+        await self.journal.wait(lambda: len(self._refuses) > before, f"{action} is refused")
+
+    async def bar(self, station: str) -> None:
+        """Break off the station's connection, and let it not come back."""
+        await self._order(order="bar", station=station)
+        await self.journal.wait(lambda: station in self._barred, f"{station} is barred")
+
+    async def admit(self, station: str) -> None:
+        """Let a station come back."""
+        await self._order(order="admit", station=station)
+        await self.journal.wait(lambda: station not in self._barred, f"{station} is admitted")
+
     async def end(self) -> dict[str, Any]:
         """Ask for the report; the process ends with it."""
         await self._order(order="report")
@@ -144,6 +166,10 @@ class ForeignCentral:
                 self._replies[event["id"]] = Reply(event["result"], event["error"])
             case "holds":
                 self._holds = event["actions"]
+            case "refuses":
+                self._refuses.append(event["action"])
+            case "barred":
+                self._barred = event["stations"]
             case "report":
                 self.report = event
         self.journal.add(self._life, event)

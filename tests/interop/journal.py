@@ -187,7 +187,7 @@ class Journal:
             )
             deal = deals.setdefault(key, Deal(start.station, content["connectorId"], []))
             deal.starts.append(start)
-            if (answer := self.answer(start)) is not None:
+            if (answer := self.answer(start)) is not None and answer.kind == CALLRESULT:
                 deal.numbers.add(answer.payload["transactionId"])
         by_number = {(deal.station, number): deal for deal in deals.values() for number in deal.numbers}
         for stop in self.calls("StopTransaction"):

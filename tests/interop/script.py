@@ -7,41 +7,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.interop.foreign import ForeignCentral, Reply
-from tests.interop.journal import Frame
-
-#: Requests of profiles that not every model offers.
-OTHER_PROFILES: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("GetLocalListVersion", {}),
-    (
-        "SendLocalList",
-        {
-            "listVersion": 1,
-            "updateType": "Full",
-            "localAuthorizationList": [{"idTag": "LIST-1", "idTagInfo": {"status": "Accepted"}}],
-        },
-    ),
-    ("GetCompositeSchedule", {"connectorId": 1, "duration": 600, "chargingRateUnit": "A"}),
-    (
-        "SetChargingProfile",
-        {
-            "connectorId": 0,
-            "csChargingProfiles": {
-                "chargingProfileId": 7,
-                "stackLevel": 1,
-                "chargingProfilePurpose": "ChargePointMaxProfile",
-                "chargingProfileKind": "Relative",
-                "chargingSchedule": {
-                    "chargingRateUnit": "A",
-                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 21.4}],
-                },
-            },
-        },
-    ),
-    ("GetCompositeSchedule", {"connectorId": 1, "duration": 600}),
-    ("ClearChargingProfile", {"id": 7}),
-    ("CancelReservation", {"reservationId": 987654}),
-)
+from tests.interop.conversation import Conversation
+from tests.interop.foreign import ForeignCentral
 
 #: Requests that nothing can answer with a result, and the error codes that suit each (OCPP-J 1.6 §4.2.3).
 WRONG_CALLS: tuple[tuple[str, frozenset[str]], ...] = (
@@ -69,18 +36,8 @@ NOISE = (
 )
 
 
-class Visit:
+class Visit(Conversation):
     """The script for one station that has been accepted."""
-
-    def __init__(self, central: ForeignCentral, station: str) -> None:
-        self._central = central
-        self._journal = central.journal
-        self._station = station
-        self._profiles: frozenset[str] = frozenset()
-        #: The first status of each connector, 0 is the station; a model may boot with one out of order.
-        self._at_boot: dict[int, str] = {}
-        #: A connector that works.
-        self._connector = 0
 
     async def run(self, reset: str) -> None:
         """Ask everything; the last request is a ``Soft`` or ``Hard`` reset."""
@@ -95,18 +52,10 @@ class Visit:
 
     async def configuration(self) -> None:
         """GetConfiguration and ChangeConfiguration."""
-        everything = (await self._ask("GetConfiguration", {})).result
-        assert everything is not None
-        keys = {entry["key"]: entry for entry in everything["configurationKey"]}
-        self._profiles = frozenset(keys["SupportedFeatureProfiles"]["value"].split(","))
-        for connector in range(int(keys["NumberOfConnectors"]["value"]) + 1):
-            first = await self._sends("StatusNotification", 0, connectorId=connector)
-            self._at_boot[connector] = first.payload["status"]
-        self._connector = min(number for number, status in self._at_boot.items() if number and status == "Available")
-        assert "Core" in self._profiles
-        assert keys["HeartbeatInterval"]["value"] == "5", "the interval of BootNotification.conf"
-        some = (await self._ask("GetConfiguration", {"key": ["NumberOfConnectors", "NoSuchKey"]})).result
-        assert some == {"configurationKey": [keys["NumberOfConnectors"]], "unknownKey": ["NoSuchKey"]}
+        await self.get_acquainted()
+        assert self._keys["HeartbeatInterval"]["value"] == "5", "the interval of BootNotification.conf"
+        some = await self._result("GetConfiguration", key=["NumberOfConnectors", "NoSuchKey"])
+        assert some == {"configurationKey": [self._keys["NumberOfConnectors"]], "unknownKey": ["NoSuchKey"]}
         await self._expect("Accepted", "ChangeConfiguration", key="MeterValueSampleInterval", value="1")
         await self._expect("Rejected", "ChangeConfiguration", key="MeterValueSampleInterval", value="often")
         await self._expect("Rejected", "ChangeConfiguration", key="NumberOfConnectors", value="12")
@@ -119,26 +68,46 @@ class Visit:
         assert cleared.status in {"Accepted", "Rejected"}
 
     async def triggers(self) -> None:
-        """TriggerMessage: first the answer, then the message."""
+        """TriggerMessage for everything that it may ask for: the answer, then the message."""
         if "RemoteTrigger" not in self._profiles:
-            reply = await self._ask("TriggerMessage", {"requestedMessage": "Heartbeat"})
-            assert reply.error == "NotSupported"
+            await self._lacks("TriggerMessage", requestedMessage="Heartbeat")
             return
-        for message, wanted in (
-            ("Heartbeat", {}),
-            ("StatusNotification", {"connectorId": self._connector}),
-            ("MeterValues", {"connectorId": self._connector}),
-        ):
+        connector = {"connectorId": self._connector}
+        triggers: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+            ("Heartbeat", {}, {}),
+            ("StatusNotification", connector, connector),
+            ("StatusNotification", {}, {"connectorId": max(self._at_boot)}),
+            ("MeterValues", connector, connector),
+        ]
+        if "FirmwareManagement" in self._profiles:
+            triggers += [("DiagnosticsStatusNotification", {}, {"status": "Idle"})]
+            triggers += [("FirmwareStatusNotification", {}, {"status": "Idle"})]
+        for message, asked, sent in triggers:
             since = self._journal.position
-            await self._expect("Accepted", "TriggerMessage", requestedMessage=message, **wanted)
-            await self._sends(message, since, **wanted)
+            await self._expect("Accepted", "TriggerMessage", requestedMessage=message, **asked)
+            await self._sends(message, since, **sent)
         await self._expect("Rejected", "TriggerMessage", requestedMessage="StatusNotification", connectorId=99)
+        await self._expect("Rejected", "TriggerMessage", requestedMessage="BootNotification")
 
     async def other_profiles(self) -> None:
-        """Each request gets a valid answer of its own, or NotSupported."""
-        for action, payload in OTHER_PROFILES:
-            reply = await self._ask(action, payload)
-            assert reply.error in {None, "NotSupported"}, f"{self._station} {action}: {reply.error}"
+        """What a profile is for where the model has it; where not, the standard's answer for that."""
+        await self._lacks(
+            "SendLocalList", listVersion=1, updateType="Full"
+        )  # LocalAuthListEnabled is false, as shipped
+        await self._lacks("GetLocalListVersion")
+        await self._expect("Rejected", "CancelReservation", reservationId=987654)
+        limits: dict[str, dict[str, Any]] = {
+            "SetChargingProfile": {"connectorId": 0, "csChargingProfiles": station_limit(7, 21.4)},
+            "GetCompositeSchedule": {"connectorId": self._connector, "duration": 600},
+            "ClearChargingProfile": {"id": 7},
+        }
+        if "SmartCharging" not in self._profiles:
+            for action, payload in limits.items():
+                await self._lacks(action, **payload)
+            return
+        for action, payload in limits.items():
+            await self._expect("Accepted", action, **payload)
+        await self._expect("Unknown", "ClearChargingProfile", id=7)
 
     async def nonsense(self) -> None:
         """Wrong requests get the right CALLERROR, noise gets nothing, and the conversation goes on."""
@@ -166,10 +135,7 @@ class Visit:
                 break
         else:
             pytest.fail(f"{self._station}: the unlocked connector takes no remote start")
-        start = await self._sends("StartTransaction", since, connectorId=connector, idTag="REMOTE")
-        answer = self._journal.answer(start)
-        assert answer is not None
-        number = answer.payload["transactionId"]
+        number, _ = await self._started(since, connectorId=connector, idTag="REMOTE")
         await self._becomes("Charging", connector)
         await self._sends("MeterValues", since, connectorId=connector, transactionId=number)
         await self._expect("Accepted", "RemoteStopTransaction", transactionId=number)
@@ -201,25 +167,19 @@ class Visit:
             first = await self._sends("StatusNotification", boot.position, connectorId=connector)
             assert first.payload["status"] == status
 
-    # -- the words ---------------------------------------------------------------------------------------------------
 
-    async def _ask(self, action: str, payload: dict[str, Any]) -> Reply:
-        return await self._central.call(self._station, action, payload)
-
-    async def _expect(self, status: str, action: str, **payload: object) -> None:
-        reply = await self._ask(action, payload)
-        assert reply.status == status, f"{self._station} {action} {payload}: {reply.status}"
-
-    async def _sends(self, action: str, since: int, **members: object) -> Frame:
-        return await self._journal.wait_call(self._station, action, members, since=since)
-
-    async def _becomes(self, status: str, *connectors: int) -> None:
-        def told() -> bool:
-            reports = self._journal.calls("StatusNotification", station=self._station)
-            last = {report.payload["connectorId"]: report.payload["status"] for report in reports}
-            return {last[connector] for connector in connectors} == {status}
-
-        await self._journal.wait(told, f"{self._station}: {status} on {connectors}")
+def station_limit(number: int, amperes: float) -> dict[str, Any]:
+    """A charging profile for the whole station."""
+    return {
+        "chargingProfileId": number,
+        "stackLevel": 1,
+        "chargingProfilePurpose": "ChargePointMaxProfile",
+        "chargingProfileKind": "Absolute",
+        "chargingSchedule": {
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": amperes}],
+        },
+    }
 
 
 async def hurry(central: ForeignCentral, stations: set[str]) -> None:

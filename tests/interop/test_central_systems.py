@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +9,10 @@ import pytest
 import trio
 
 from tests.interop.fleet import MODELS, STATIONS, start_simulator, write_five_models
-from tests.interop.foreign import HERE, start_central
+from tests.interop.foreign import start_central
 from tests.interop.journal import Journal, breaches_of_the_exchange, overlaps, refused, unanswered
 from tests.interop.script import Visit, hurry
+from tests.interop.verdict import all_ready, assert_accounts_agree, assert_last_status_is_unavailable
 
 #: Seconds within which an ordered stop must end the simulator.
 END_WITHIN = 5.0
@@ -25,25 +22,6 @@ OUTAGE = 8.0
 
 #: Seconds from its return until the last station is back: pauses of 30 s ± 20 % from the second try on.
 BACK_WITHIN = 40.0
-
-
-def missing(name: str) -> str | None:
-    """Which part of a central system is not installed."""
-    if name == "mobilityhouse":
-        return None if find_spec("websockets") else "the Python package websockets"
-    if shutil.which("node") is None:
-        return "node"
-    return None if (HERE / "node_modules" / "ocpp-rpc").is_dir() else "npm install in tests/interop"
-
-
-@pytest.fixture(params=["mobilityhouse", "ocpp-rpc"])
-def name(request: pytest.FixtureRequest) -> str:
-    """The central system to test against."""
-    chosen: str = request.param
-    if part := missing(chosen):
-        # In its own session everything must be there; who runs all tests by hand need not have it.
-        (pytest.fail if os.environ.get("INTEROP_REQUIRED") else pytest.skip)(f"missing: {part}")
-    return chosen
 
 
 def model_of(station: str) -> str:
@@ -57,7 +35,7 @@ async def test_five_models_and_every_core_request(name: str, tmp_path: Path, nur
     journal = Journal()
     central = await start_central(nursery, name, journal, tmp_path)
     simulator = await start_simulator(nursery, write_five_models(tmp_path), central.url)
-    stations = sorted(await journal.wait(lambda: all_ready(journal), "all stations are accepted"))
+    stations = sorted(await journal.wait(lambda: all_ready(journal, STATIONS), "all stations are accepted"))
     assert {model_of(station) for station in stations} == set(MODELS)
 
     async with trio.open_nursery() as visits:
@@ -84,7 +62,7 @@ async def test_five_models_and_every_core_request(name: str, tmp_path: Path, nur
     # Five resets and the end; and after that nothing.
     assert report["closes"] == {"1000": STATIONS + len(MODELS)}
     assert report["connections"] == STATIONS + len(MODELS)
-    assert_accounts_agree(journal, summary)
+    assert_accounts_agree(journal, summary, STATIONS)
     calls = sum(1 for _ in journal.calls())
     assert summary["calls"] == {"sent": calls, "answered": calls, "errors": 0, "timeouts": 0}
     assert all(len(deal.starts) == len(deal.stops) == 1 for deal in journal.deals())
@@ -105,7 +83,7 @@ async def test_the_central_system_dies_and_returns(name: str, tmp_path: Path, nu
     )
     central = await start_central(nursery, name, journal, tmp_path)
     simulator = await start_simulator(nursery, config, central.url)
-    stations: set[str] = await journal.wait(lambda: all_ready(journal), "all stations are accepted")
+    stations: set[str] = await journal.wait(lambda: all_ready(journal, STATIONS), "all stations are accepted")
     await hurry(central, stations)
     await journal.wait(lambda: len([deal for deal in journal.deals() if deal.stops]) >= 3, "some transactions")
 
@@ -147,7 +125,7 @@ async def test_the_central_system_dies_and_returns(name: str, tmp_path: Path, nu
     assert [call for call in unanswered(journal) if call.position > killed] == []
     assert report["closes"] == {"1000": STATIONS}
     deals = journal.deals()
-    assert_accounts_agree(journal, summary)
+    assert_accounts_agree(journal, summary, STATIONS)
     for deal in deals:
         for messages in (deal.starts, deal.stops):
             *lost, last = messages
@@ -157,26 +135,3 @@ async def test_the_central_system_dies_and_returns(name: str, tmp_path: Path, nu
     assert overlaps(deals) == []
     assert summary["calls"]["errors"] == summary["calls"]["timeouts"] == 0
     assert_last_status_is_unavailable(journal)
-
-
-def all_ready(journal: Journal) -> set[str]:
-    """All stations, once every one is ready."""
-    ready = journal.ready()
-    return ready if len(ready) == STATIONS else set()
-
-
-def assert_accounts_agree(journal: Journal, summary: dict[str, Any]) -> None:
-    """Every transaction began once and ended once, and the simulator's own summary says the same."""
-    deals = journal.deals()
-    assert [deal for deal in deals if len(deal.numbers) != 1 or not deal.starts or not deal.stops] == []
-    assert len({(deal.station, *deal.numbers) for deal in deals}) == len(deals)
-    assert summary["stations"] == {"configured": STATIONS, "started": STATIONS, "accepted": STATIONS}
-    assert summary["transactions"] == {"started": len(deals), "stopped": len(deals)}
-    assert summary["energyWh"] == sum(deal.energy for deal in deals) > 0
-    assert all(deal.energy >= 0 for deal in deals)
-
-
-def assert_last_status_is_unavailable(journal: Journal) -> None:
-    """The last word of an ordered stop about each connector."""
-    last = {(call.station, call.payload["connectorId"]): call.payload for call in journal.calls("StatusNotification")}
-    assert Counter(status["status"] for status in last.values()) == {"Unavailable": len(last)}
