@@ -75,7 +75,7 @@ async def test_what_cannot_be_installed() -> None:
         assert await install(world, 1, profile(world, 1, (0, 6), purpose="ChargePointMaxProfile")) == "Rejected"
         assert await install(world, 1, profile(world, 1, (5, 6))) == "Rejected"
         assert await install(world, 1, profile(world, 1, (0, 6), level=11)) == "Rejected"
-        refused = {"connectorId": 9, "csChargingProfiles": profile(world, 1, (0, 6))}
+        refused: dict[str, Any] = {"connectorId": 9, "csChargingProfiles": profile(world, 1, (0, 6))}
         assert await world.refused("SetChargingProfile", **refused) == "PropertyConstraintViolation"
         wrong = profile(world, 1, (0, 6), unit="kW")
         assert (
@@ -139,7 +139,7 @@ async def test_remote_start_brings_its_profile() -> None:
     async with station_world() as world:
         await world.ready()
         wrong = profile(world, 1, (0, 8), kind="Relative")
-        start = {"connectorId": 1, "idTag": "A"}
+        start: dict[str, Any] = {"connectorId": 1, "idTag": "A"}
         assert await world.status_of("RemoteStartTransaction", chargingProfile=wrong, **start) == "Rejected"
         right = profile(world, 1, (0, 8), kind="Relative", purpose="TxProfile")
         assert await world.status_of("RemoteStartTransaction", chargingProfile=right, **start) == "Accepted"
@@ -154,7 +154,7 @@ async def test_profile_of_another_transaction_is_refused() -> None:
     async with station_world() as world:
         await world.ready()
         transaction = await world.charge(1)
-        tx_profile = {"purpose": "TxProfile", "kind": "Relative"}
+        tx_profile: dict[str, Any] = {"purpose": "TxProfile", "kind": "Relative"}
         other = profile(world, 1, (0, 8), transactionId=transaction.transaction_id + 1, **tx_profile)
         assert await install(world, 1, other) == "Rejected"
         own = profile(world, 1, (0, 8), transactionId=transaction.transaction_id, **tx_profile)
@@ -166,7 +166,7 @@ async def test_a_profile_that_began_within_this_second_is_in_the_answer() -> Non
         await world.ready()
         await world.sleep(0.6)
         right = profile(world, 1, (0, 8), (30, 9), kind="Relative", purpose="TxProfile")
-        start = {"connectorId": 1, "idTag": "A", "chargingProfile": right}
+        start: dict[str, Any] = {"connectorId": 1, "idTag": "A", "chargingProfile": right}
         assert await world.status_of("RemoteStartTransaction", **start) == "Accepted"
         await world.wait_for("StartTransaction")
         await world.settle()

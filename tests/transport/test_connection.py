@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 import struct
+from typing import Literal
 
 import pytest
 import trio
@@ -661,9 +662,10 @@ async def test_the_local_address_of_the_options_is_used() -> None:
     async def note(connection: ServerConnection) -> None:
         remotes.append(connection.remote)
 
+    families: tuple[Literal[0, 4], ...] = (0, 4)
     async with own_server(note) as url:
-        for family in (0, 4):
-            options = WebSocketOptions(local_address="127.0.0.2", family=family)  # type: ignore[arg-type]
+        for family in families:
+            options = WebSocketOptions(local_address="127.0.0.2", family=family)
             async with open_connection(url, options=options) as connection:
                 await end_of(connection)
     assert [remote.partition(":")[0] for remote in remotes] == ["127.0.0.2"] * 2

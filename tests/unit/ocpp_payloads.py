@@ -31,13 +31,15 @@ _LETTERS = 'aZ09 -_."\\/\n\x00\x7fö\u2028\N{BATTERY}'
 @cache
 def load_schema(name: str, *, parse_float: type = float) -> dict[str, Any]:
     text = (files("ocpp") / "v16" / "schemas" / f"{name}.json").read_text("utf-8-sig")
-    return json.loads(text, parse_float=parse_float)
+    schema: dict[str, Any] = json.loads(text, parse_float=parse_float)
+    return schema
 
 
 def valid_payload(name: str, rng: Random) -> dict[str, Any]:
     """A payload that the schema of that name allows, its dates valid as well."""
     schema = load_schema(name)
-    return _value(schema, schema, rng)
+    payload: dict[str, Any] = _value(schema, schema, rng)
+    return payload
 
 
 def _value(schema: dict[str, Any], root: dict[str, Any], rng: Random) -> Any:

@@ -600,7 +600,9 @@ def test_power_is_voltage_by_current_by_phases_by_power_factor_within_every_limi
         for line, power in powers.items():
             count = 1 if line else conductors
             # What rounding the factors makes of the product; the mean of the lines is rounded twice.
-            tolerance = count * (0.0101 * voltages[line] + 0.0051 * currents[line]) + 0.0006 * power / factor + 2 * grain
+            tolerance = (
+                count * (0.0101 * voltages[line] + 0.0051 * currents[line]) + 0.0006 * power / factor + 2 * grain
+            )
             assert power == pytest.approx(voltages[line] * currents[line] * count * factor, abs=tolerance)
         assert energy >= register
         register = energy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from enum import StrEnum
 from random import Random
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_every_enumeration_of_the_schemas_is_known_in_full_and_no_other() -> Non
     ours = {
         tuple(sorted(kind))
         for kind in vars(enums).values()
-        if isinstance(kind, type) and issubclass(kind, enums.StrEnum) and kind is not enums.StrEnum
+        if isinstance(kind, type) and issubclass(kind, StrEnum) and kind is not StrEnum
     }
     # One schema has the unit Hertz, and one has not.
     units = tuple(sorted(enums.UnitOfMeasure))

@@ -38,7 +38,8 @@ def oracle(name: str) -> Any:
     schema = load_schema(name, parse_float=Decimal)
     kind = jsonschema.validators.validator_for(schema)
     if kind is jsonschema.Draft6Validator:
-        kind = jsonschema.validators.extend(kind, type_checker=kind.TYPE_CHECKER.redefine("integer", is_integer))
+        extend: Any = jsonschema.validators.extend  # its arguments have no types
+        kind = extend(kind, type_checker=kind.TYPE_CHECKER.redefine("integer", is_integer))
     return kind(schema)
 
 
