@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,8 +21,8 @@ from simulator.station.standard_keys import (
 from simulator.templates.info import StationInfo
 
 
-class Key(msgspec.Struct):
-    """One key of one station."""
+class Key(msgspec.Struct, frozen=True):
+    """One key; stations whose keys are the same share them."""
 
     name: str
     value: str | None
@@ -30,6 +31,12 @@ class Key(msgspec.Struct):
     reboot: bool = False
     #: What the template or this program gives the key: where the value differs, somebody has changed it.
     given: str | None = None
+
+
+@lru_cache(maxsize=4096)
+def _shared(name: str, value: str | None, read_only: bool, visible: bool, reboot: bool) -> tuple[str, Key]:
+    """A key as it is given to a station, behind the name under which it is found."""
+    return name.lower(), Key(name, value, read_only, visible, reboot, given=value)
 
 
 class _Keeper(msgspec.Struct, frozen=True):
@@ -57,34 +64,37 @@ class ConfigurationKeys:
         template = info.template
         self._url_key = template.supervision_url_ocpp_key.lower() if template.supervision_url_ocpp_configuration else ""
         for entry in info.template.configuration_keys:
-            self._keys[entry.key.lower()] = Key(entry.key, entry.value, entry.readonly, entry.visible, entry.reboot)
+            self._give(entry.key, entry.value, entry.readonly, visible=entry.visible, reboot=entry.reboot)
         self._add_missing(info, supervision_url)
-        for key in self._keys.values():
-            key.given = key.value
+
+    def _give(
+        self, name: str, value: str | None, read_only: bool = False, *, visible: bool = True, reboot: bool = False
+    ) -> None:
+        lowered, key = _shared(name, value, read_only, visible, reboot)
+        self._keys[lowered] = key
 
     def _add_missing(self, info: StationInfo, supervision_url: str) -> None:
         template = info.template
         for name, standard in STANDARD_KEYS.items():
             if standard.default is not None and name.lower() not in self._keys:
                 value = _offered_profiles(info) if name == "SupportedFeatureProfiles" else standard.default
-                self._keys[name.lower()] = Key(name, value, standard.read_only)
+                self._give(name, value, standard.read_only)
         if template.fixed_cable:  # there is no lock to open at the vehicle's unplugging (§9.1.29)
-            name = "UnlockConnectorOnEVSideDisconnect"
-            self._keys[name.lower()] = Key(name, "false", True)
-        rotations = "ConnectorPhaseRotationMaxLength"  # one for each connector, and connector 0
-        self._keys.setdefault(rotations.lower(), Key(rotations, str(info.number_of_connectors + 1), True))
-        self._keys["numberofconnectors"] = Key("NumberOfConnectors", str(info.number_of_connectors), True)
+            self._give("UnlockConnectorOnEVSideDisconnect", "false", True)
+        if "connectorphaserotationmaxlength" not in self._keys:  # one for each connector, and connector 0
+            self._give("ConnectorPhaseRotationMaxLength", str(info.number_of_connectors + 1), True)
+        self._give("NumberOfConnectors", str(info.number_of_connectors), True)
         if "connectorphaserotation" not in self._keys:
-            self._keys["connectorphaserotation"] = Key("ConnectorPhaseRotation", _phase_rotation(info))
+            self._give("ConnectorPhaseRotation", _phase_rotation(info))
         if template.supervision_url_ocpp_configuration:
             name = template.supervision_url_ocpp_key
             if name.lower() not in self._keys:
-                self._keys[name.lower()] = Key(name, supervision_url, reboot=True)
+                self._give(name, supervision_url, reboot=True)
         if template.amperage_limitation_ocpp_key:
             name = template.amperage_limitation_ocpp_key
             if name.lower() not in self._keys:
                 amperage = info.maximum_amperage * AMPERAGE_UNITS[template.amperage_limitation_unit]
-                self._keys[name.lower()] = Key(name, str(round(amperage)))
+                self._give(name, str(round(amperage)))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -144,10 +154,10 @@ class ConfigurationKeys:
         """Write a key in the station's own name, whatever its access; create it if need be."""
         key = self._keys.get(name.lower())
         if key is None:
-            key = self._keys[name.lower()] = Key(name, None)
+            key = Key(name, None)
         if key.value != value:
-            key.value = value
-            self._changed(key)
+            self._write(key, value)
+            self._changed(key.name, value)
 
     def change(self, name: str, value: str) -> str:
         """Write a key in the central system's name (OCPP 1.6 §5.3); returns the ConfigurationStatus."""
@@ -164,15 +174,18 @@ class ConfigurationKeys:
             return "Rejected"
         former = key.value or ""
         if key.value != accepted:
-            key.value = accepted
-            self._changed(key)
+            self._write(key, accepted)
+            self._changed(key.name, accepted)
         if keeper is not None:
             keeper.written(former, accepted)
         return "RebootRequired" if key.reboot else "Accepted"
 
-    def _changed(self, key: Key) -> None:
-        for act in self._watchers.get(key.name.lower(), ()):
-            act(key.value or "")
+    def _write(self, key: Key, value: str) -> None:
+        self._keys[key.name.lower()] = msgspec.structs.replace(key, value=value)
+
+    def _changed(self, name: str, value: str) -> None:
+        for act in self._watchers.get(name.lower(), ()):
+            act(value)
         self._tell()
 
     # -- memory ------------------------------------------------------------------------------------------------------
@@ -204,8 +217,8 @@ class ConfigurationKeys:
             if value is None or (entry.key.lower() == self._url_key and not _is_supervision_url(value)):
                 continue
             if key is None:
-                key = self._keys[entry.key.lower()] = Key(entry.key, None, entry.readonly, entry.visible, entry.reboot)
-            key.value = value
+                key = Key(entry.key, None, entry.readonly, entry.visible, entry.reboot)
+            self._write(key, value)
 
 
 class KeptKey(msgspec.Struct):

@@ -131,3 +131,18 @@ async def test_reservation_outlives_a_reset() -> None:
         await world.wait_for("BootNotification", 2)
         await world.settle()
         assert world.statuses(1)[-1] == "Reserved"
+
+
+@pytest.mark.parametrize(("parent", "starts"), [("P", True), ("Q", False), (None, False)])
+async def test_remote_start_by_a_tag_whose_group_only_the_central_system_knows(
+    parent: str | None, starts: bool
+) -> None:
+    async with station_world(keys={"AuthorizeRemoteTxRequests": "true"}) as world:
+        await world.ready()
+        info = {"status": "Accepted", **({} if parent is None else {"parentIdTag": parent})}
+        world.central.on("Authorize", {"idTagInfo": info})
+        await reserve(world, 11, parentIdTag="P")
+        assert await world.status_of("RemoteStartTransaction", connectorId=1, idTag="B") == "Accepted"
+        await world.settle()
+        assert [start.get("reservationId") for start in world.sent("StartTransaction")] == ([11] if starts else [])
+        assert world.statuses(1)[-1] == ("Charging" if starts else "Reserved")
