@@ -134,9 +134,7 @@ async def test_reservation_outlives_a_reset() -> None:
 
 
 @pytest.mark.parametrize(("parent", "starts"), [("P", True), ("Q", False), (None, False)])
-async def test_remote_start_by_a_tag_whose_group_only_the_central_system_knows(
-    parent: str | None, starts: bool
-) -> None:
+async def test_remote_start_by_a_tag_whose_group_is_not_known_here(parent: str | None, starts: bool) -> None:
     async with station_world(keys={"AuthorizeRemoteTxRequests": "true"}) as world:
         await world.ready()
         info = {"status": "Accepted", **({} if parent is None else {"parentIdTag": parent})}
