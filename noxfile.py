@@ -21,6 +21,8 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 
 # Suites that need something outside Python's package index, or hours: each has a session of its own.
 SUITES_BY_NAME = ["interop", "browser", "soak"]
+# What a central system of the interop tests is made of.
+WEBSOCKETS = "websockets>=15"
 # pytest refuses to deselect a marker that it does not know.
 MARKERS = {line.partition(":")[0] for line in PYPROJECT["tool"]["pytest"]["ini_options"]["markers"]}
 
@@ -60,9 +62,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict mypy over the packages."""
+    """Strict mypy over the packages and the tests."""
     install(session, "types")
+    session.install(WEBSOCKETS)
     session.run("mypy", *session.posargs)
+    session.run("mypy", "--explicit-package-bases", "tests", env={"MYPYPATH": "."})
 
 
 @nox.session
@@ -83,7 +87,7 @@ def readme(session: nox.Session) -> None:
 def interop(session: nox.Session) -> None:
     """Against central systems that others wrote: PyPI `ocpp` on `websockets`, npm `ocpp-rpc` on `ws`."""
     install(session, "test")
-    session.install("websockets>=15")
+    session.install(WEBSOCKETS)
     if shutil.which("npm") is None or shutil.which("node") is None:
         session.error("Node.js 18 or newer and npm are missing: install them, for example `apt-get install nodejs npm`")
     with session.chdir("tests/interop"):
