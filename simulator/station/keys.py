@@ -191,7 +191,7 @@ class ConfigurationKeys:
     # -- memory ------------------------------------------------------------------------------------------------------
 
     def to_memory(self) -> list[dict[str, Any]]:
-        """Every key as the reference simulator writes it, and beside its value the one that was given to it."""
+        """Every key as the e-mobility charging stations simulator writes it, and beside its value the one that was given to it."""
         return [
             {
                 "key": key.name,
@@ -209,7 +209,7 @@ class ConfigurationKeys:
         for entry in msgspec.convert(kept, list[KeptKey], strict=False):
             key = self._keys.get(entry.key.lower())
             given = entry.template_value
-            if given is msgspec.UNSET:  # a file of the reference simulator
+            if given is msgspec.UNSET:  # a file of that simulator
                 given = None if key is None else key.given
             if entry.value is None or entry.value == given or entry.key.lower() == "numberofconnectors":
                 continue

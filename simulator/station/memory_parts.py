@@ -33,7 +33,7 @@ def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, bool]]:
 
 
 def station_info(info: StationInfo) -> dict[str, Any]:
-    """Who the station is, with the names of the reference simulator; no member is a secret."""
+    """Who the station is, with the names of the e-mobility charging stations simulator; no member is a secret."""
     template = info.template
     facts = {
         "hashId": info.hash_id,

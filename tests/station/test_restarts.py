@@ -395,7 +395,7 @@ async def test_what_is_switched_off_is_neither_written_nor_read(tmp_path: Path, 
             assert (world.station.keys.number("ConnectionTimeOut") == 98) is (switch != "ocppPersistentConfiguration")
 
 
-async def test_a_file_of_the_reference_simulator_is_read_and_what_it_means_to_others_kept(tmp_path: Path) -> None:
+async def test_a_file_of_the_other_simulator_is_read_and_what_it_means_to_others_kept(tmp_path: Path) -> None:
     folder = tmp_path / "configurations"
     folder.mkdir()
     theirs = {
