@@ -191,7 +191,7 @@ class ConfigurationKeys:
     # -- memory ------------------------------------------------------------------------------------------------------
 
     def to_memory(self) -> list[dict[str, Any]]:
-        """Every key as the e-mobility charging stations simulator writes it, and beside its value the one that was given to it."""
+        """Every key with the names of the e-mobility charging stations simulator, and beside its value the given one."""
         return [
             {
                 "key": key.name,
@@ -209,7 +209,9 @@ class ConfigurationKeys:
         for entry in msgspec.convert(kept, list[KeptKey], strict=False):
             key = self._keys.get(entry.key.lower())
             given = entry.template_value
-            if given is msgspec.UNSET:  # a file of that simulator
+            if given is msgspec.UNSET:  # a file of that simulator, where nobody can have changed what is read-only
+                if key is not None and key.read_only:
+                    continue
                 given = None if key is None else key.given
             if entry.value is None or entry.value == given or entry.key.lower() == "numberofconnectors":
                 continue
