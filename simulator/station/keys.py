@@ -191,7 +191,7 @@ class ConfigurationKeys:
     # -- memory ------------------------------------------------------------------------------------------------------
 
     def to_memory(self) -> list[dict[str, Any]]:
-        """Every key with the names of the e-mobility charging stations simulator, and beside its value the given one."""
+        """Every key with the names of the e-mobility charging stations simulator, with the given values."""
         return [
             {
                 "key": key.name,

@@ -1,7 +1,8 @@
 """The memory of stations as files: ``configurations/<hashId>.json``.
 
-The members ``stationInfo``, ``configurationKey`` and ``configurationHash`` are those of the e-mobility charging stations simulator,
-whose files are read as well. The hash, SHA-384 over the compact JSON of all other members, tells whether anything is new.
+The members ``stationInfo``, ``configurationKey`` and ``configurationHash`` are those of the e-mobility charging stations
+simulator, whose files are read as well. The hash, SHA-384 over the compact JSON of all other members, tells whether
+anything is new.
 
 One task writes, in a thread and in small batches: a file at most every :data:`EVERY` seconds, complete or not at all
 (written under another name, brought to the disk, renamed).
