@@ -1,8 +1,8 @@
 """The memory of stations as files: ``configurations/<hashId>.json``.
 
-The members ``stationInfo``, ``configurationKey`` and ``configurationHash`` are those of the e-mobility charging stations
-simulator, whose files are read as well. The hash, SHA-384 over the compact JSON of all other members, tells whether
-anything is new.
+The members ``stationInfo``, ``configurationKey`` and ``configurationHash`` are those of the e-mobility charging
+stations simulator, whose files are read as well. The hash, SHA-384 over the compact JSON of all other members, tells
+whether anything is new.
 
 One task writes, in a thread and in small batches: a file at most every :data:`EVERY` seconds, complete or not at all
 (written under another name, brought to the disk, renamed).
@@ -25,7 +25,7 @@ from simulator.telemetry.log import get_logger
 
 log = get_logger("simulator.storage")
 
-#: The version of the files that this program writes. Files without one are the e-mobility charging stations simulator's.
+#: The version of the files that this program writes. Files without one are that simulator's.
 VERSION = 1
 
 #: Wall seconds between two versions of one file.
