@@ -31,7 +31,7 @@ from simulator.ocpp.v16.messages import (
 )
 from simulator.station.authorization import DEFAULT_ID_TAG
 from simulator.station.journal import UNKNOWN_ID
-from simulator.station.metering import meter_value
+from simulator.station.metering import let_idle, meter_value
 from simulator.station.registration import boot_notification
 from simulator.station.station import ChargingStation
 from simulator.timestamps import format_timestamp
@@ -107,6 +107,7 @@ async def meter_values(asked: Asked) -> Response:
         values = request.meter_value
         if values is None:
             station.settle_energy()
+            let_idle(station, connector)
             measurands = station.keys.text("MeterValuesSampledData")
             values = (meter_value(station, connector, measurands, ReadingContext.SAMPLE_PERIODIC),)
         transaction_id = request.transaction_id

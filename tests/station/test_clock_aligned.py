@@ -209,3 +209,12 @@ async def test_a_long_transaction_keeps_the_most_readings_allowed() -> None:
         registers = [float(value["sampledValue"][0]["value"]) for value in data]
         assert registers == sorted(registers)
         assert (registers[0], registers[-1]) == (transaction.meter_start, transaction.meter_stop)
+
+
+async def test_no_aligned_reading_is_taken_twice_in_hours_at_an_odd_speed() -> None:
+    keys = {"ClockAlignedDataInterval": 15, "MeterValueSampleInterval": 0}
+    async with station_world(keys=keys, speed=7.3) as world:
+        await world.ready()
+        await world.charge(1)
+        await world.sleep(6000 / 7.3)
+        assert instants(aligned(world, 1)) == [15 * n for n in range(1, 401)]
