@@ -5,8 +5,8 @@ asks for one with :meth:`Supply.review`; what changes by itself, a limit of a pr
 one timer per station, which is set only while something charges.
 
 Connectors that share power, those of one EVSE or under ``powerSharedByConnectors`` all of the station, get what their
-vehicles want as long as there is enough, and else fair parts of it; a vehicle that is full is offered no more than the
-least current, and that last of all.
+vehicles want as long as there is enough, and else fair parts of it. A vehicle that is full is still offered the least
+current, as stations do, but what it does not draw is the others'.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class _Wish(NamedTuple):
     wanted: float
     scale: float
     """How much of that is on the phases that it may use."""
+    idle: float = 0.0
+    """What it draws although it wants nothing."""
 
 
 class Supply:
@@ -135,10 +137,11 @@ class Supply:
             # A drawn value takes whatever there is, and then no part of it is too little.
             driven = any(wish.wanted < math.inf for wish in wishes)
             least = MINIMUM_AMPERES * circuit.voltage * circuit.conductors if driven else 0.0
-            # Who wants nothing is offered the least if it is left over: it is the vehicle that does not charge.
-            wishes.sort(key=lambda wish: wish.wanted <= 0)
-            limits, demands = [wish.limit for wish in wishes], [max(wish.wanted, 1.0) for wish in wishes]
-            shares = distribute(limits, demands, shared, minimum=least)
+            limits, demands = [wish.limit for wish in wishes], [wish.wanted for wish in wishes]
+            shares = distribute(limits, demands, shared - sum(wish.idle for wish in wishes), minimum=least)
+            # Where a vehicle wants nothing it is not the station that suspends it.
+            full = [min(wish.limit, least) if wish.wanted <= 0 else 0.0 for wish in wishes]
+            shares = [max(pair) for pair in zip(shares, full, strict=True)]
         for wish, share in zip(wishes, shares, strict=True):
             wish.connector.watts = share * wish.scale
 
@@ -162,7 +165,9 @@ class Supply:
             profile_phases=None if rate is None else rate.phases,
             efficiency=info.template.conversion_efficiency,
         )
-        return _Wish(connector, watts / scale, meter.wanted_w(connector.phases), scale)
+        wanted = meter.wanted_w(connector.phases)
+        idle = meter.vehicle.model.idle_power_w * conductors if meter.vehicle is not None and wanted <= 0 else 0.0
+        return _Wish(connector, watts / scale, wanted, scale, idle)
 
     def _shared(self) -> float:
         """W that the connectors of a group have among them."""

@@ -30,6 +30,7 @@ from simulator.control.fleet import Fleet, Pace
 from simulator.csms import BootPolicy, CallRejected, Station
 from simulator.csms.ledger import LedgerTransaction
 from simulator.csms.policy import TagTable
+from simulator.energy.vehicle import VehicleModel
 from simulator.events import Event, EventBus
 from simulator.ids import MessageIds
 from simulator.ocpp.validation import PayloadValidator
@@ -243,6 +244,7 @@ async def station_world(
     keys: Mapping[str, Any] | None = None,
     stations: int = 1,
     tags: Sequence[str] = (),
+    vehicles: Sequence[VehicleModel] | None = None,
     seed: int | None = 1,
     speed: float = 1.0,
     boot: BootPolicy | None = None,
@@ -261,6 +263,7 @@ async def station_world(
     :param template: changes to :data:`TEMPLATE`; None takes a member away.
     :param keys: OCPP keys of the template by name; a mapping gives their other members (``readonly`` …).
     :param tags: the tag list of the stations.
+    :param vehicles: the models that come; by default those of the simulator.
     :param central_tags: what the central system knows of tags; by default all are good.
     :param boot: what the central system answers to BootNotification; Accepted with 300 s by default.
     :param pace: how fast the stations are started; all at once by default.
@@ -302,6 +305,7 @@ async def station_world(
                     hash_id=f"hash-{index}",
                     rng=station_random(0, str(index)),
                     id_tags=tags,
+                    vehicles=vehicles,
                     fallback_supervision_urls=(central.MEMORY_URL,),
                 )
                 fleet.add(info, info.supervision_urls[0])
