@@ -34,9 +34,11 @@ from simulator.templates.model import (
     CommandsSupport,
     ConfigurationKeyTemplate,
     ConnectorTemplate,
+    EnergyTemplate,
     EvseTemplate,
     FirmwareUpgrade,
     GeneratorTemplate,
+    SecondsTemplate,
     StationTemplate,
     VersionUpgrade,
 )
@@ -166,7 +168,14 @@ def ocpp_key_entries() -> str:
 
 def generator() -> str:
     """The section ``AutomaticTransactionGenerator``."""
-    return _of_template(GeneratorTemplate)
+    parts = [
+        _of_template(GeneratorTemplate),
+        f"{code('arrival')} and {code('stay')}:",
+        _of_template(SecondsTemplate),
+        f"{code('energyWanted')}:",
+        _of_template(EnergyTemplate),
+    ]
+    return "\n\n".join(parts)
 
 
 def connectors() -> str:

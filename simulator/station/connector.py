@@ -202,6 +202,11 @@ class Connector:
         self._changed(self)
 
     @property
+    def driven(self) -> bool:
+        """Whether a vehicle decides what flows."""
+        return self.meter is not None and self.meter.vehicle is not None and not self.meter.plan.flow_given
+
+    @property
     def offered(self) -> bool:
         """Whether the connector is for use: operative, and not held."""
         return self.operative and not self.held

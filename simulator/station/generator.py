@@ -8,16 +8,22 @@ import msgspec
 import trio
 
 from simulator.clock import Alarm
+from simulator.energy.vehicle import Goal
 from simulator.ocpp.v16.enums import ChargePointStatus, Reason
+from simulator.station.arrivals import draw, wait_through
 from simulator.station.authorization import DEFAULT_ID_TAG
-from simulator.templates.model import GeneratorTemplate
+from simulator.templates.model import GeneratorTemplate, SecondsTemplate
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector
     from simulator.station.station import ChargingStation
+    from simulator.station.transaction import Transaction
 
 #: Between two rounds lies at least this many virtual seconds, so that a template without pauses cannot spin.
 SHORTEST_PAUSE = 0.5
+
+#: Virtual seconds after which a driver takes his vehicle away though it has not got what he wants.
+LONGEST_STAY = 24 * 3600.0
 
 
 class GeneratorStatus(msgspec.Struct, rename="camel", omit_defaults=False):
@@ -245,12 +251,7 @@ class Generator:
             if station.presence.automatic:
                 station.presence.leave(connector)
             return
-        duration = self._between(settings.min_duration, settings.max_duration)
-        transaction.watch(loop.alarm.ring)
-        ends = station.clock.now() + duration
-        while not transaction.ended and not loop.stop_wanted:
-            if not await loop.alarm.wait_until(ends):
-                break
+        await self._stay(transaction, loop)
         if transaction.ended:
             return  # stopped by somebody else
         status.stop_transaction_requests += 1
@@ -265,10 +266,27 @@ class Generator:
         transaction.when_stop_answered(count)
         station.sessions.end(transaction, Reason.LOCAL)
 
+    async def _stay(self, transaction: Transaction, loop: _Loop) -> None:
+        """Until the vehicle leaves, somebody else ends the transaction, or the loop is to stop."""
+        settings = self.settings
+        transaction.watch(loop.alarm.ring)
+        leaves_charged = False
+        if settings.stay is not None:
+            duration = self._seconds(settings.stay)
+        elif settings.energy_wanted is not None and transaction.connector.driven:
+            duration, leaves_charged = LONGEST_STAY, True
+            transaction.when_charged(loop.alarm.ring)
+        else:
+            duration = self._between(settings.min_duration, settings.max_duration)
+        ends = self._station.clock.now() + duration
+        while not (transaction.ended or loop.stop_wanted or (leaves_charged and transaction.charged)):
+            if not await loop.alarm.wait_until(ends):
+                break
+
     async def _start(self, connector: Connector, status: GeneratorStatus) -> bool:
         station, settings = self._station, self.settings
         id_tag = self._next_tag(connector.id)
-        station.presence.arrive(connector)
+        station.presence.arrive(connector, self._goal())
         if settings.require_authorize and station.info.id_tags:
             status.authorize_requests += 1
             decision = await station.authorization.authorize(id_tag)
@@ -298,8 +316,24 @@ class Generator:
 
     def _pause(self) -> float:
         settings = self.settings
+        if settings.arrival is not None:
+            wait = self._seconds(settings.arrival)
+            pause = wait_through(self._station.now(), wait, settings.weekday_rates, settings.weekend_rates)
+            return max(pause, SHORTEST_PAUSE)
         pause = self._between(settings.min_delay_between_two_transactions, settings.max_delay_between_two_transactions)
         return max(pause, SHORTEST_PAUSE)
+
+    def _goal(self) -> Goal | None:
+        wanted = self.settings.energy_wanted
+        if wanted is None:
+            return None
+        return Goal(
+            energy_wh=draw(wanted.distribution, wanted.mean_wh, wanted.min_wh, wanted.max_wh, self._station.rng)
+        )
+
+    def _seconds(self, wanted: SecondsTemplate) -> float:
+        least, most = wanted.min_seconds, wanted.max_seconds
+        return draw(wanted.distribution, wanted.mean_seconds, least, most, self._station.rng)
 
     def _between(self, least: float, most: float) -> float:
         """A whole number of seconds, uniform over both ends; fractions in the template are kept."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.clock import Alarm
-from simulator.energy.vehicle import pick_vehicle
+from simulator.energy.vehicle import Goal, pick_vehicle
 from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 from simulator.station.connector import Start, Waiting
 
@@ -93,10 +93,10 @@ class Presence:
 
     # -- what happens by itself --------------------------------------------------------------------------------------
 
-    def arrive(self, connector: Connector) -> None:
-        """A vehicle is needed: by default one comes."""
+    def arrive(self, connector: Connector, goal: Goal | None = None) -> None:
+        """A vehicle is needed: by default one comes, with what its driver wants."""
         if self.automatic and not connector.plugged:
-            self._take_in(connector)
+            self._take_in(connector, goal)
             if connector.status in _FREE or connector.status is Status.RESERVED:
                 connector.move(Status.PREPARING)
 
@@ -150,7 +150,7 @@ class Presence:
                 self._let_go(connector)
             connector.locked = False
 
-    def _take_in(self, connector: Connector) -> None:
+    def _take_in(self, connector: Connector, goal: Goal | None = None) -> None:
         """A cable is plugged in; if it is that of a vehicle that is known to the meter, the vehicle is still there."""
         connector.plugged = True
         info, rng = self._station.info, self._station.meter_rng
@@ -159,7 +159,7 @@ class Presence:
             return
         model = pick_vehicle(info.vehicles, info.circuit, rng)
         if model is not None:
-            meter.plug_in(model, rng)
+            meter.plug_in(model, rng, goal=goal)
 
     @staticmethod
     def _let_go(connector: Connector) -> None:

@@ -109,6 +109,9 @@ class Supply:
             state = meter.charging_state
             if state is not None and connector.plugged and connector.status in CHARGING | _BEGINNING:
                 connector.move(Status(str(state)))
+            transaction, vehicle = connector.transaction, meter.vehicle
+            if transaction is not None and not transaction.charged and vehicle is not None and vehicle.finished:
+                transaction.told_charged()
 
     def _running(self) -> list[tuple[Connector, ConnectorMeter]]:
         connectors = (transaction.connector for transaction in self._station.sessions.running())

@@ -24,8 +24,10 @@ class Transaction:
 
     __slots__ = (
         "_watchers",
+        "_when_charged",
         "_when_started",
         "_when_stop_answered",
+        "charged",
         "connector",
         "deauthorized",
         "energy_suspended",
@@ -92,7 +94,10 @@ class Transaction:
         self.sampling = sampling
         #: Whether StopTransaction was answered; None while that is open.
         self.stop_accepted: bool | None = None
+        #: Whether the vehicle has what it came for.
+        self.charged = False
         self._watchers: list[Callable[[], None]] = []
+        self._when_charged: list[Callable[[], None]] = []
         self._when_started: list[Callable[[bool], None]] = []
         self._when_stop_answered: list[Callable[[bool], None]] = []
 
@@ -111,6 +116,10 @@ class Transaction:
     def watch(self, call: Callable[[], None]) -> None:
         """Call once the transaction has stopped at the station."""
         self._watchers.append(call)
+
+    def when_charged(self, call: Callable[[], None]) -> None:
+        """Call once the vehicle has what it came for."""
+        self._when_charged.append(call)
 
     def when_started(self, call: Callable[[bool], None]) -> None:
         """Call with whether the central system accepted the start, once it has answered or was given up."""
@@ -137,6 +146,13 @@ class Transaction:
         calls, self._when_started = self._when_started, []
         for call in calls:
             call(accepted)
+
+    def told_charged(self) -> None:
+        """The vehicle has what it came for."""
+        self.charged = True
+        calls, self._when_charged = self._when_charged, []
+        for call in calls:
+            call()
 
     def told_end(self) -> None:
         """The transaction has stopped at the station."""

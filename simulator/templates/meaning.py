@@ -12,7 +12,7 @@ from simulator.config.problems import Place, Report, did_you_mean, show_value
 from simulator.energy.meter_values import entry_problems, parse_measurands
 from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, CHARGE_POINT_ACTIONS
 from simulator.templates.identity import MAX_PREFIX
-from simulator.templates.model import StationTemplate
+from simulator.templates.model import SecondsTemplate, StationTemplate
 
 # OCPP 1.6 §6.3 (BootNotification.req) and §7.24 (KeyValue): what has more characters cannot be sent.
 _LONGEST = {
@@ -190,6 +190,29 @@ def _check_generator(template: StationTemplate, report: Report) -> None:
     for least_name, least, most_name, most in pairs:
         if least > most and not report.broken((*place, least_name)) and not report.broken((*place, most_name)):
             report.error((*place, least_name), f"{least:g} is above {most_name} {most:g}", "swap them")
+    for name, spread, unit in (
+        ("arrival", generator.arrival, "Seconds"),
+        ("stay", generator.stay, "Seconds"),
+        ("energyWanted", generator.energy_wanted, "Wh"),
+    ):
+        if spread is None or report.broken((*place, name)):
+            continue
+        if isinstance(spread, SecondsTemplate):
+            least, mean, most_or_none = spread.min_seconds, spread.mean_seconds, spread.max_seconds
+        else:
+            least, mean, most_or_none = spread.min_wh, spread.mean_wh, spread.max_wh
+        if least > mean or (most_or_none is not None and most_or_none < mean):
+            report.error((*place, name, f"mean{unit}"), f"{mean:g} is not between the least and the most", "mend them")
+    for name, rates in (("weekdayRates", generator.weekday_rates), ("weekendRates", generator.weekend_rates)):
+        if len(rates) not in (0, 24) and not report.broken((*place, name)):
+            report.error((*place, name), f"{len(rates)} numbers, a day has 24 hours", "write one for each hour")
+        if rates and generator.arrival is None:
+            report.warning((*place, name), "has no effect without arrival", 'for example {"meanSeconds": 3600}')
+        other = generator.weekend_rates if name == "weekdayRates" else generator.weekday_rates
+        if rates and not any(rates) and not any(other) and not report.broken((*place, name)):
+            report.error((*place, name), "no hour is above 0, so that no vehicle ever comes", "raise some of them")
+    if generator.energy_wanted is not None and not template.coherent_meter_values:
+        report.warning((*place, "energyWanted"), "has no effect without vehicles", "set coherentMeterValues to true")
 
 
 def _check_firmware(template: StationTemplate, report: Report) -> None:

@@ -17,6 +17,7 @@ from simulator.energy.meter_values import SampledValueTemplate
 from simulator.ocpp.v16.enums import ChargePointStatus
 
 CurrentOutType = Literal["AC", "DC"]
+Distribution = Literal["fixed", "uniform", "exponential"]
 IdTagDistribution = Literal["random", "round-robin", "connector-affinity"]
 
 _SCALAR = {"type": ["string", "number", "boolean"]}
@@ -42,6 +43,33 @@ class ConfigurationSection(msgspec.Struct, frozen=True):
     )
 
 
+_RATES = {"type": "array", "items": {"type": "number", "minimum": 0}}
+
+
+class SecondsTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A random number of seconds."""
+
+    distribution: Annotated[Distribution, doc("How it is drawn")] = "exponential"
+    mean_seconds: Annotated[float, doc("Its mean", required=True, gt=0)] = 0
+    min_seconds: Annotated[float, doc("The least", ge=0)] = 0
+    max_seconds: Annotated[
+        float | None,
+        doc("The most; if absent, no bound, and for `uniform` as far above the mean as the least below", gt=0),
+    ] = None
+
+
+class EnergyTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A random energy."""
+
+    distribution: Annotated[Distribution, doc("How it is drawn")] = "uniform"
+    mean_wh: Annotated[float, doc("Its mean, in Wh", required=True, gt=0)] = 0
+    min_wh: Annotated[float, doc("The least", ge=0)] = 0
+    max_wh: Annotated[
+        float | None,
+        doc("The most; if absent, no bound, and for `uniform` as far above the mean as the least below", gt=0),
+    ] = None
+
+
 class GeneratorTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The automatic transaction generator (ATG): charges on every connector, over and over."""
 
@@ -60,6 +88,25 @@ class GeneratorTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     id_tag_distribution: Annotated[IdTagDistribution, doc("How tags of the list are given to transactions")] = (
         "round-robin"
     )
+    arrival: Annotated[
+        SecondsTemplate | None,
+        doc("From one vehicle to the next on a connector; instead of the shortest and the longest pause"),
+    ] = None
+    stay: Annotated[
+        SecondsTemplate | None,
+        doc("How long a vehicle stays, charged or not; instead of the shortest and the longest transaction"),
+    ] = None
+    energy_wanted: Annotated[
+        EnergyTemplate | None,
+        doc("What a driver wants; the vehicle stops then and, without `stay`, leaves; needs `coherentMeterValues`"),
+    ] = None
+    weekday_rates: Annotated[
+        tuple[float, ...],
+        doc("24 numbers, one for each hour of the day (UTC): how many times as often vehicles come", schema=_RATES),
+    ] = ()
+    weekend_rates: Annotated[
+        tuple[float, ...], doc("The same for Saturday and Sunday; as on other days if absent", schema=_RATES)
+    ] = ()
 
 
 class ConnectorTemplate(msgspec.Struct, frozen=True, kw_only=True):

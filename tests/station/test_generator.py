@@ -342,3 +342,48 @@ async def test_a_known_tag_starts_at_once_where_the_keys_allow_it() -> None:
         assert await world.key("LocalPreAuthorize", "false") == "Accepted"
         await world.sleep(100)
         assert len(world.sent("Authorize")) > 1
+
+
+# -- by vehicle --------------------------------------------------------------------------------------------------------
+
+
+async def test_vehicles_come_stay_and_take_what_their_drivers_want() -> None:
+    by_vehicle = {
+        "arrival": {"distribution": "fixed", "meanSeconds": 600},
+        "stay": {"distribution": "fixed", "meanSeconds": 3600},
+        "energyWanted": {"distribution": "fixed", "meanWh": 500},
+        "stopAfterHours": 10,
+    }
+    one = {"numberOfConnectors": 1, "Connectors": {"0": {}, "1": {}}}
+    async with station_world(template={**generator(**by_vehicle), **one}) as world:
+        await world.ready()
+        await world.sleep(9 * 3600)
+        done = [transaction for transaction in world.transactions() if not transaction.is_open]
+        assert len(done) == 7
+        assert [transaction.energy for transaction in done] == [500] * 7
+        begins, ends = world.times("StartTransaction"), world.times("StopTransaction")
+        assert [round(end - begin) for begin, end in zip(begins, ends, strict=False)][:7] == [3600] * 7
+        assert [round(begin - end) for end, begin in zip(ends, begins[1:], strict=False)][:6] == [600] * 6
+        assert world.statuses(1)[2:6] == ["Charging", "SuspendedEV", "Finishing", "Available"]
+
+
+async def test_who_does_not_stay_leaves_with_what_he_wanted() -> None:
+    wants = {"distribution": "uniform", "meanWh": 3000, "minWh": 1000}
+    async with station_world(template=generator(energyWanted=wants, stopAfterHours=24)) as world:
+        await world.ready()
+        await world.sleep(20 * 3600)
+        energies = [transaction.energy for transaction in world.transactions() if not transaction.is_open]
+        assert len(energies) > 10
+        assert len(set(energies)) > 10
+        assert 1000 <= min(energies) <= max(energies) <= 5000
+
+
+async def test_a_day_has_its_morning() -> None:
+    rates = [0.0] * 12 + [20.0] + [0.0] * 11  # the world begins at 10 on a Sunday
+    settings = {"arrival": {"meanSeconds": 3600}, "weekdayRates": rates, "maxDuration": 1, "minDuration": 1}
+    async with station_world(template=generator(stopAfterHours=100, **settings)) as world:
+        await world.ready()
+        await world.sleep(4 * 24 * 3600)
+        hours = [(START + at) % 86_400 // 3600 for at in world.times("StartTransaction")]
+        assert set(hours) == {12}
+        assert 100 < len(hours) < 220  # two connectors, four days

@@ -155,6 +155,11 @@ GENERATOR_DEFAULTS = {
     "stopOnConnectionFailure": False,
     "requireAuthorize": True,
     "idTagDistribution": "round-robin",
+    "arrival": None,
+    "stay": None,
+    "energyWanted": None,
+    "weekdayRates": [],
+    "weekendRates": [],
 }
 
 
