@@ -157,7 +157,7 @@ async def test_a_direct_current_station_loses_a_part_in_the_conversion() -> None
 
 @pytest.mark.parametrize("how", ["station", "evse"])
 async def test_connectors_that_share_power_get_what_the_others_leave(how: str) -> None:
-    connectors = {"1": {}, "2": {}}
+    connectors: dict[str, Any] = {"1": {}, "2": {}}
     template: dict[str, Any] = {"power": 11, "powerUnit": "kW"}
     if how == "station":
         template |= {"powerSharedByConnectors": True}
