@@ -226,8 +226,8 @@ async def test_every_account_of_a_transaction_says_the_same(per_transaction: boo
             told = [payload["meterValue"][0] for payload in world.sent("MeterValues", after=begin)]
             for account in (told, stop["transactionData"]):
                 values = [(context_of(v), float(v["sampledValue"][0]["value"])) for v in account]
-                assert values[0] == ("Transaction.Begin", transaction.meter_start)
-                assert values[-1] == ("Transaction.End", transaction.meter_stop)
+                assert values[0] == ("Transaction.Begin", float(transaction.meter_start))
+                assert values[-1] == ("Transaction.End", float(transaction.meter_start + transaction.energy))
                 assert [context for context, _ in values[1:-1]] == ["Sample.Periodic"] * 16
                 assert [value for _, value in values] == sorted(value for _, value in values)
             assert told[1:-1] == stop["transactionData"][1:-1]
