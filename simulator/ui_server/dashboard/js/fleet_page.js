@@ -125,7 +125,7 @@ export function fleetPage({ session, store, history }) {
   // -- tools
   const search = searchField("Search stations", (text) => {
     kept.search = text;
-    refresh();
+    fromTop();
   }, "/");
   search.input.value = kept.search;
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Filter by state" });
@@ -135,7 +135,7 @@ export function fleetPage({ session, store, history }) {
     const chip = h("button", { type: "button", "aria-pressed": String(kept.states.has(state)), onclick: () => {
       if (!kept.states.delete(state)) kept.states.add(state);
       chip.setAttribute("aria-pressed", String(kept.states.has(state)));
-      refresh();
+      fromTop();
     } }, h("span", { class: `dot tone-${TONES[state]}${ABSENT.has(state) ? " hollow" : ""}` }), state, h("span", { class: "number" }));
     chipOf.set(state, chip);
     chips.append(chip);
@@ -184,7 +184,7 @@ export function fleetPage({ session, store, history }) {
       if (kept.sort !== name) [kept.sort, kept.descending] = [/** @type {SortName} */ (name), name === "power" || name === "energy" || name === "queued"];
       else if (kept.descending === (name === "power" || name === "energy" || name === "queued")) kept.descending = !kept.descending;
       else kept.sort = "";
-      refresh();
+      fromTop();
     },
   });
   grid.heads.get("choice")?.replaceChildren(chooseAll);
@@ -266,6 +266,12 @@ export function fleetPage({ session, store, history }) {
     chips.classList.toggle("hidden", number > 0);
     chooseAll.checked = number > 0 && grid.items.length > 0 && grid.items.every(({ id }) => kept.chosen.has(id));
     chooseAll.indeterminate = number > 0 && !chooseAll.checked;
+  }
+
+  /** Other rows, or another order: what was scrolled to is no longer there. */
+  function fromTop() {
+    refresh();
+    grid.body.scrollTop = 0;
   }
 
   function refresh() {

@@ -121,7 +121,8 @@ export class Grid {
     while (this.pool.length < wanted) this.pool.push(this.makeRow());
     for (let number = wanted; number < this.pool.length; number++) this.pool[number].element.remove();
     this.pool.length = wanted;
-    for (let index = first; index < last; index++) this.drawRow(this.pool[index % wanted], index);
+    // In the order of the document, for those who hear the table.
+    for (let index = first; index < last; index++) this.drawRow(this.pool[index - first], index);
     if (this.active >= first && this.active < last) this.element.setAttribute("aria-activedescendant", `${this.prefix}-${this.active}`);
     else this.element.removeAttribute("aria-activedescendant");
   }

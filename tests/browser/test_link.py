@@ -1,0 +1,88 @@
+"""The link to the simulator: lost, found again, guarded by a password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.browser.fleet import Simulator
+from tests.browser.pages import connector, messages, open_station, rows
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_page_waits_for_a_simulator_that_is_gone_and_catches_up(
+    central: str, tmp_path: Path, open_page: Open
+) -> None:
+    simulator = Simulator(tmp_path, central, stations=5)
+    try:
+        page = open_page(simulator.url)
+        expect(rows(page)).to_have_count(5)
+        simulator.end()
+        expect(page.locator("#banner")).to_contain_text("The simulator is not there")
+        expect(rows(page)).to_have_count(5)
+        page.get_by_role("button", name="Add stations").click()
+        expect(page.locator(".toast.failed")).to_contain_text("no connection to the simulator")
+        simulator.start(8)
+        expect(page.locator("#banner")).to_be_empty()
+        expect(rows(page)).to_have_count(8)
+    finally:
+        simulator.end()
+
+
+def test_the_page_of_a_station_goes_on_after_a_crash_of_the_simulator(
+    central: str, tmp_path: Path, open_page: Open
+) -> None:
+    simulator = Simulator(tmp_path, central, stations=2)
+    try:
+        page = open_page(simulator.url)
+        open_station(page, simulator, "CS-00002")
+        simulator.end(at_once=True)
+        expect(page.locator("#banner")).to_contain_text("The simulator is not there")
+        simulator.start(2)
+        expect(page.locator("#banner")).to_be_empty()
+        connector(page).get_by_role("button", name="Plug in").click()
+        expect(connector(page).locator(".pill")).to_have_text("Preparing")
+        expect(messages(page).filter(has_text="Preparing")).not_to_have_count(0)
+    finally:
+        simulator.end()
+
+
+def test_a_password_is_asked_for_and_a_browser_that_knows_it_is_let_in(
+    central: str, tmp_path: Path, open_page: Open
+) -> None:
+    simulator = Simulator(tmp_path, central, stations=2, login=("operator", "pass wörd+/="))
+    try:
+        stranger = open_page("about:blank", allowed=("401",))
+        answer = stranger.request.get(simulator.url)
+        assert answer.status == 401
+        known = open_page(simulator.url, http_credentials={"username": "operator", "password": "pass wörd+/="})
+        expect(rows(known)).to_have_count(2)
+    finally:
+        simulator.end()
+
+
+def test_where_the_browser_keeps_credentials_from_websockets_the_page_asks_for_them(
+    central: str, tmp_path: Path, open_page: Open
+) -> None:
+    simulator = Simulator(tmp_path, central, stations=2, login=("operator", "pass wörd+/="))
+    try:
+        credentials = {"username": "operator", "password": "pass wörd+/="}
+        page = open_page("about:blank", allowed=("401",), http_credentials=credentials)
+        # Some browsers open WebSockets without the credentials of the page: as if by another name of this machine.
+        page.add_init_script(
+            "const Plain = WebSocket; window.WebSocket = class extends Plain { constructor(url, protocols) {"
+            " super(String(url).replace('127.0.0.1', 'user:wrong@127.0.0.1'), protocols); } };"
+        )
+        page.goto(simulator.url)
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("Sign in")
+        dialog.get_by_role("textbox", name="User").fill("operator")
+        dialog.get_by_role("textbox", name="Password").fill("pass wörd+/=")
+        dialog.get_by_role("button", name="Sign in").click()
+        expect(rows(page)).to_have_count(2)
+    finally:
+        simulator.end()
