@@ -2,7 +2,8 @@
 
 `nox` runs the tests on the current interpreter, then lint, types, import rules and the generated documents.
 `nox -s tests-3.12` runs the tests on another interpreter (skipped where it is missing);
-`nox -s interop`, `browser`, `bench` and `soak` run by name. Arguments after `--` go to the tool of the session.
+`nox -s interop`, `dashboard`, `browser`, `bench` and `soak` run by name.
+Arguments after `--` go to the tool of the session.
 """
 
 import shutil
@@ -102,13 +103,27 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def dashboard(session: nox.Session) -> None:
+    """Strict types of the dashboard's modules, which are written in their comments (JSDoc)."""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        session.error("Node.js 18 or newer and npm are missing: install them, for example `apt-get install nodejs npm`")
+    tools = session.create_tmp()
+    npm = ("npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
+    session.run(*npm, "--prefix", tools, "typescript@5.9", external=True)
+    compiler = f"{tools}/node_modules/typescript/bin/tsc"
+    session.run("node", compiler, "--project", "tests/browser", *session.posargs, external=True)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
-    """The dashboard in a headless Chromium."""
+    """The dashboard in a headless Chromium; screenshots are left in `artifacts/browser`."""
     install(session, "test")
-    session.install("playwright")
+    # A browser of the system is used where there is one: Playwright's package brings none.
+    session.install("playwright>=1.50")
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         session.run("playwright", "install", "chromium")
-    session.run("pytest", "tests/browser", "-m", "browser", *session.posargs)
+    # What is tested is a process of its own, and starts while others do: these tests last longer than the rest.
+    session.run("pytest", "tests/browser", "-m", "browser", "--timeout=150", *session.posargs)
 
 
 @nox.session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -109,12 +110,16 @@ class Simulator:
         if self.login is not None:
             user, password = self.login
             ui["authentication"] = {"enabled": True, "type": "basic-auth", "username": user, "password": password}
-        config = {"stationTemplateUrls": [{"file": "ours", "numberOfStations": stations}], "uiServer": ui}
+        config = {
+            "supervisionUrls": self.central,
+            "stationTemplateUrls": [{"file": "ours", "numberOfStations": stations}],
+            "uiServer": ui,
+        }
         path = self.folder / "config.json"
         path.write_text(json.dumps(config))
-        self._running = Running("run", str(path), "--csms", self.central, "--data-dir", str(self.folder / "data"))
+        self._running = Running("run", str(path), "--data-dir", str(self.folder / "data"))
         self._running.line(r"dashboard: (\S+)")
-        self.until(lambda: self._accepted() == stations, f"{stations} accepted stations")
+        until(lambda: self._accepted() == stations, f"{stations} accepted stations")
 
     def end(self, *, at_once: bool = False) -> None:
         """End it, in order unless ``at_once``."""
@@ -124,26 +129,32 @@ class Simulator:
 
     def ask(self, procedure: str, payload: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Call a procedure over HTTP."""
-        request = urllib.request.Request(f"{self.url}ui/0.0.1/{procedure}", json.dumps(payload or {}).encode())
-        if self.login is not None:
-            import base64
-
-            request.add_header("Authorization", "Basic " + base64.b64encode(":".join(self.login).encode()).decode())
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            decoded: dict[str, Any] = json.load(answer)
-        return decoded
+        return ask(self.url, procedure, payload, self.login)
 
     def _accepted(self) -> int:
         state = self.ask("simulatorState")["state"]
         accepted: int = state["statistics"]["states"]["accepted"]
         return accepted
 
-    def until(self, met: Callable[[], bool], what: str) -> None:
-        """Look again and again until ``met()``."""
-        deadline = time.monotonic() + PATIENCE
-        while not met():
-            assert time.monotonic() < deadline, f"{what}: not within {PATIENCE:g} s"
-            threading.Event().wait(0.1)
+
+def ask(
+    url: str, procedure: str, payload: Mapping[str, Any] | None = None, login: tuple[str, str] | None = None
+) -> dict[str, Any]:
+    """Call a procedure of the simulator at a URL over HTTP."""
+    request = urllib.request.Request(f"{url.rstrip('/')}/ui/0.0.1/{procedure}", json.dumps(payload or {}).encode())
+    if login is not None:
+        request.add_header("Authorization", "Basic " + base64.b64encode(":".join(login).encode()).decode())
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        decoded: dict[str, Any] = json.load(answer)
+    return decoded
+
+
+def until(met: Callable[[], bool], what: str) -> None:
+    """Look again and again until ``met()``."""
+    deadline = time.monotonic() + PATIENCE
+    while not met():
+        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE:g} s"
+        threading.Event().wait(0.1)
 
 
 def free_port() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open
+from tests.browser.fixtures import Open
 from tests.browser.fleet import Simulator
 from tests.browser.pages import connector, messages, open_station, rows
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open
+from tests.browser.fixtures import Open
 from tests.browser.fleet import Simulator
 from tests.browser.pages import choose, connector, failures, messages, open_station, state, submit
 

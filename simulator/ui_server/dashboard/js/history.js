@@ -55,11 +55,16 @@ export class History extends Emitter {
       this.before = null;
       void this.look();
     });
+    const first = store.on("change", () => {
+      if (!store.loaded) return;
+      first();
+      void this.look();
+    });
     setInterval(() => void this.look(), EVERY);
   }
 
   async look() {
-    if (this.session.state !== "open" || this.looking) return;
+    if (this.session.state !== "open" || !this.store.loaded || this.looking) return;
     this.looking = true;
     try {
       const [{ state }, histograms] = await Promise.all([this.session.call("simulatorState"), this.histograms()]);
@@ -91,7 +96,7 @@ export class History extends Emitter {
     if (histograms !== null) {
       const all = merged(histograms);
       const earlier = before?.histograms && !restarted ? merged(before.histograms) : null;
-      const recent = earlier === null ? all : { ...all, counts: all.counts.map((value, bound) => value - (earlier.counts[bound] ?? 0)) };
+      const recent = earlier === null ? { ...all, counts: [] } : { ...all, counts: all.counts.map((value, bound) => value - (earlier.counts[bound] ?? 0)) };
       const ms = (/** @type {number} */ share) => {
         const value = quantile(recent.bounds, recent.counts, share);
         return value === null ? null : value * 1000;
