@@ -239,3 +239,8 @@ class Connector:
     def usable(self) -> bool:
         """Whether a new session may be promised here: ready, and promised to nobody else."""
         return self.ready and not self.promised
+
+    @property
+    def awaits_vehicle(self) -> bool:
+        """Whether somebody's tag has been accepted, and only the vehicle is missing."""
+        return self.waiting is not None and self.waiting.id_tag is not None

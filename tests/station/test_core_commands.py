@@ -46,6 +46,17 @@ async def test_a_promised_connector_is_not_promised_again() -> None:
         assert sorted((t.connector_id, t.id_tag) for t in world.transactions()) == [(1, "A"), (2, "A")]
 
 
+async def test_a_connector_that_waits_for_somebodys_vehicle_is_not_promised_again() -> None:
+    async with station_world(template={"automaticVehicle": False}) as world:
+        await world.ready()
+        assert await start_status(world, 1, "A") == "Accepted"
+        await world.settle()
+        assert await start_status(world, 1, "B") == "Rejected"
+        world.station.presence.plug_in(1)
+        await world.wait_for("StartTransaction")
+        assert [start["idTag"] for start in world.sent("StartTransaction")] == ["A"]
+
+
 async def test_a_remote_start_without_a_connector_takes_the_one_with_a_vehicle() -> None:
     template = {"Connectors": {"0": {}, "1": {}, "2": {"bootStatus": "Preparing"}}}
     async with station_world(template=template) as world:
@@ -315,7 +326,6 @@ async def test_triggers() -> None:
         assert await world.trigger("StatusNotification", 0) == "Accepted"
         assert await world.trigger("StatusNotification", 3) == "Rejected"
         assert await world.trigger("MeterValues", 3) == "Rejected"
-        assert await world.trigger("MeterValues", 0) == "Rejected"
         transaction = await world.charge(2)
         assert await world.trigger("MeterValues") == "Accepted"
         await world.settle()
@@ -326,3 +336,8 @@ async def test_triggers() -> None:
         ]
         contexts = {sample["context"] for value in values for sample in value["meterValue"][0]["sampledValue"]}
         assert contexts == {"Trigger"}
+        assert await world.trigger("MeterValues", 0) == "Accepted"
+        await world.settle()
+        (main,) = world.sent("MeterValues")[2:]
+        assert (main["connectorId"], main.get("transactionId")) == (0, None)
+        assert {sample["location"] for sample in main["meterValue"][0]["sampledValue"]} == {"Inlet"}

@@ -176,6 +176,15 @@ async def test_a_profile_that_began_within_this_second_is_in_the_answer() -> Non
         assert await periods(world, 1, 60) == [(0, 8), (20, 9)]
 
 
+async def test_a_schedule_that_starts_now_has_begun_in_an_answer_of_the_same_second() -> None:
+    async with station_world() as world:
+        await world.ready()
+        await world.sleep(0.7)
+        wanted = profile(world, 1, (0, 7), (30, 9), validFrom=format_timestamp(world.clock.now()))
+        assert await install(world, 1, wanted) == "Accepted"
+        assert await periods(world, 1, 60) == [(0, 7), (30, 9)]
+
+
 @pytest.mark.parametrize("kind", ["Soft", "Hard"])
 async def test_profiles_outlive_a_reset(kind: str) -> None:
     async with station_world() as world:

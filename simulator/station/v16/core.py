@@ -219,6 +219,7 @@ class CoreProfile:
             if connector.id > 0
             and connector_id in {None, connector.id}
             and connector.usable
+            and not connector.awaits_vehicle
             and station.reservations.admits_remotely(connector, id_tag)
         ]
         reserved = [connector for connector in usable if connector.status is ChargePointStatus.RESERVED]

@@ -13,7 +13,7 @@ from simulator.ocpp.v16.messages import (
     TriggerMessageResponse,
     profile_of,
 )
-from simulator.station.metering import let_idle, meter_value
+from simulator.station.metering import let_idle, main_meter_value, meter_value
 from simulator.station.v16.dispatch import Answer, Effect, Handler
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ class RemoteTriggerProfile:
             return TriggerMessageStatus.NOT_IMPLEMENTED, None
         if station.registration.status is None and asked != Trigger.BOOT_NOTIFICATION:
             return TriggerMessageStatus.REJECTED, None  # until the boot is answered nothing else may be sent
-        if asked == Trigger.METER_VALUES and request.connector_id == 0:
-            return TriggerMessageStatus.REJECTED, None  # the station has no meter of its own
         of_connectors = asked in {Trigger.STATUS_NOTIFICATION, Trigger.METER_VALUES}
         if of_connectors and request.connector_id is not None and request.connector_id not in station.connectors:
             return TriggerMessageStatus.REJECTED, None
@@ -69,6 +67,8 @@ class RemoteTriggerProfile:
                         station.status.report(connector, triggered=True)
                     elif connector.id > 0:
                         self._send_meter_values(connector)
+                    elif request.connector_id == 0:
+                        self._send_main_meter_values()
 
         return TriggerMessageStatus.ACCEPTED, send
 
@@ -83,6 +83,14 @@ class RemoteTriggerProfile:
     def _connectors(self, connector_id: int | None) -> list[Connector]:
         connectors = self._station.connectors
         return list(connectors.values()) if connector_id is None else [connectors[connector_id]]
+
+    def _send_main_meter_values(self) -> None:
+        """Connector 0 is the main meter (OCPP 1.6 §4.7); a trigger without a connector means those of the vehicles."""
+        station = self._station
+        station.settle_energy()
+        measurands = station.keys.text("MeterValuesSampledData")
+        reading = main_meter_value(station, measurands, ReadingContext.TRIGGER, station.now())
+        station.lane.send(MeterValuesRequest(connector_id=0, meter_value=(reading,)), triggered=True)
 
     def _send_meter_values(self, connector: Connector) -> None:
         station = self._station

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -122,9 +123,9 @@ def read_profile(profile: ChargingProfile) -> energy.ChargingProfile:
             for period in schedule.charging_schedule_period
         ),
         recurrency=None if profile.recurrency_kind is None else energy.Recurrency(str(profile.recurrency_kind)),
-        start=_instant(schedule.start_schedule),
+        start=_whole_second(_instant(schedule.start_schedule)),
         duration=None if schedule.duration is None else float(schedule.duration),
-        valid_from=_instant(profile.valid_from),
+        valid_from=_whole_second(_instant(profile.valid_from)),
         valid_to=_instant(profile.valid_to),
         transaction_id=profile.transaction_id,
         minimum_rate=schedule.min_charging_rate,
@@ -137,6 +138,11 @@ def read_remote_start_profile(profile: ChargingProfile) -> energy.ChargingProfil
     :raises CallRefused: one of its dates is none.
     """
     return msgspec.structs.replace(read_profile(profile), transaction_id=None)
+
+
+def _whole_second(instant: float | None) -> float | None:
+    """Schedules count whole seconds: one that starts "now" has begun in the answer to a question of the same second."""
+    return None if instant is None else float(math.floor(instant))
 
 
 def _instant(text: str | None) -> float | None:
