@@ -6,6 +6,7 @@ wait has a deadline in wall seconds.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -61,12 +62,12 @@ class Program:
     @property
     def out(self) -> str:
         """Standard output so far."""
-        return self.stdout.decode()
+        return _decoded(self.stdout)
 
     @property
     def err(self) -> str:
         """Standard error so far."""
-        return self.stderr.decode()
+        return _decoded(self.stderr)
 
     def signal(self, number: int) -> None:
         """Send a signal."""
@@ -95,6 +96,11 @@ class Program:
         with trio.move_on_after(within):
             return await self.process.wait()
         raise AssertionError(f"did not end within {within:g} s\nstdout: {self.out}\nstderr: {self.err}")
+
+
+def _decoded(output: bytearray) -> str:
+    """The text of an output; a character of which only the beginning has come is left out."""
+    return codecs.getincrementaldecoder("utf-8")().decode(bytes(output))
 
 
 @asynccontextmanager
