@@ -46,8 +46,9 @@ class ListChargingStations(StationsRequest, frozen=True, kw_only=True):
     fields: Annotated[
         tuple[str, ...] | None,
         Meta(
-            description="Members wanted of each station, for example `started` or `stationInfo.chargingStationId`;"
-            " `stationInfo.hashId` is always there. Absent: everything"
+            description="Members wanted of each station, for example `started`, `stationInfo.chargingStationId` or"
+            " `connectors.status`; `stationInfo.hashId` and `connectors.connectorId` are always there."
+            " Absent: everything"
         ),
     ] = None
 

@@ -71,6 +71,23 @@ async def test_stations_are_picked_and_searched() -> None:
         ]
 
 
+async def test_of_connectors_only_the_members_asked_for_are_told() -> None:
+    async with ui_house(stations={"schneider": 1}) as house:
+        await house.ready()
+        await house.call("startTransaction", {"connectorId": 2, "idTag": "TAG"})
+        fields = ["connectors.status", "connectors.transactionIdTag", "connectors.nonsense"]
+        answer = await house.call("listChargingStations", {"fields": fields})
+        assert answer["chargingStations"][0]["connectors"] == [
+            {"connectorId": 0, "status": "Available"},
+            {"connectorId": 1, "status": "Available"},
+            {"connectorId": 2, "status": "Charging", "transactionIdTag": "TAG"},
+        ]
+        everything = (await house.call("listChargingStations", {"fields": ["connectors", "connectors.status"]}))[
+            "chargingStations"
+        ][0]["connectors"][2]
+        assert {"availability", "connectorStatus", "MeterValues"} <= everything.keys()
+
+
 async def test_both_generations_of_clients_find_what_they_read() -> None:
     async with ui_house(stations={"keba": 1}) as house:
         await house.ready()

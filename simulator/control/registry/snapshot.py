@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -30,6 +30,8 @@ from ui_protocol.stations import (
     ReservationData,
 )
 
+_CONNECTOR_MEMBERS = {field.encode_name: field.name for field in msgspec.structs.fields(ConnectorEntry)}
+
 
 class Fields:
     """Which members of a station a client wants; ``None`` is all of them."""
@@ -44,6 +46,11 @@ class Fields:
             else frozenset(name.partition(".")[2] for name in names if name.startswith("stationInfo."))
         )
         self.whole_info = names is None or "stationInfo" in names
+        #: Members of each connector by the name that they are sent under; None where all of them are wanted.
+        self.of_connectors: Mapping[str, str] | None = None
+        if names is not None and "connectors" not in names:
+            wanted = {name.removeprefix("connectors.") for name in names if name.startswith("connectors.")}
+            self.of_connectors = {sent: member for sent, member in _CONNECTOR_MEMBERS.items() if sent in wanted}
 
     def wants(self, member: str) -> bool:
         """Whether a member is wanted."""
@@ -70,7 +77,7 @@ class Snapshots:
             boot_notification_response=_boot_answer(station) if wants("bootNotificationResponse") else None,
             queued_messages=station.lane.queued_transaction_messages if wants("queuedMessages") else None,
             ocpp_configuration=_ocpp_configuration(station) if wants("ocppConfiguration") else None,
-            connectors=self._connectors(station) if wants("connectors") else None,
+            connectors=self._connectors(station, fields) if wants("connectors") else None,
             evses=[] if wants("evses") else None,
             automatic_transaction_generator=self._generator(station)
             if wants("automaticTransactionGenerator")
@@ -89,8 +96,23 @@ class Snapshots:
             known = msgspec.json.decode(self._static.station_info(info))
         return {"hashId": info.hash_id, **{name: known[name] for name in fields.of_info if name in known}}
 
-    def _connectors(self, station: ChargingStation) -> list[ConnectorEntry]:
-        return [self._connector(station, connector) for connector in station.connectors.values()]
+    def _connectors(self, station: ChargingStation, fields: Fields) -> list[ConnectorEntry]:
+        entries = [self._connector(station, connector) for connector in station.connectors.values()]
+        if fields.of_connectors is None:
+            return entries
+        few = [
+            {
+                "connectorId": entry.connector_id,
+                **{
+                    sent: value
+                    for sent, member in fields.of_connectors.items()
+                    if (value := getattr(entry, member)) is not None
+                },
+            }
+            for entry in entries
+        ]
+        # Encoded as they are, in the place of the structs that the type promises.
+        return cast("list[ConnectorEntry]", few)
 
     def _connector(self, station: ChargingStation, connector: Connector) -> ConnectorEntry:
         transaction = connector.transaction
