@@ -130,7 +130,7 @@ def ctl(
     from simulator.cli.ui_client import UiClient
 
     client = UiClient(url, user, password, ca, timeout)
-    parameters = read_payload(payload)
+    parameters = read_payload(payload, procedure)
     if hash_ids or names:
         if "hashIds" in parameters:
             raise click.UsageError("stations are named twice, by --hash-id or --station and by hashIds")
@@ -147,8 +147,10 @@ def ctl(
     return 1
 
 
-def read_payload(words: Sequence[str]) -> dict[str, Any]:
+def read_payload(words: Sequence[str], procedure: str = "") -> dict[str, Any]:
     """The parameters: one JSON object, ``@FILE``, ``-``, or words ``name=value`` whose value is JSON or else text.
+
+    :param procedure: what is called: a member of it that is a text is one too when it looks like a number.
 
     :raises click.UsageError: they are none of these.
     """
@@ -172,6 +174,7 @@ def read_payload(words: Sequence[str]) -> dict[str, Any]:
             raise click.UsageError("the payload is not an object, for example '{\"connectorId\": 1}'")
         return found
     parameters: dict[str, Any] = {}
+    texts = _text_members(procedure) if words else frozenset()
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
@@ -180,7 +183,38 @@ def read_payload(words: Sequence[str]) -> dict[str, Any]:
             parameters[name] = json.loads(value)
         except (ValueError, RecursionError):
             parameters[name] = value
+        if name in texts and not isinstance(parameters[name], str):
+            parameters[name] = value
     return parameters
+
+
+def _text_members(procedure: str) -> frozenset[str]:
+    """The members of a procedure that are texts and nothing else."""
+    import msgspec
+
+    from ui_protocol.procedures import PROCEDURES
+
+    known = PROCEDURES.get(procedure)
+    if known is None:
+        return frozenset()
+    kind = msgspec.inspect.type_info(known.request)
+    assert isinstance(kind, msgspec.inspect.StructType)
+    return frozenset(field.encode_name for field in kind.fields if _is_text(field.type))
+
+
+def _is_text(kind: Any) -> bool:
+    import msgspec
+
+    kind = _bare(kind)
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    return any(isinstance(each, msgspec.inspect.StrType | msgspec.inspect.EnumType) for each in map(_bare, kinds))
+
+
+def _bare(kind: Any) -> Any:
+    """A type without its description."""
+    import msgspec
+
+    return kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
 
 
 def _first_reason(answer: dict[str, Any]) -> str | None:

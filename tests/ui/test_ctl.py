@@ -112,6 +112,14 @@ def test_parameters_are_json_or_words(words: list[str], parameters: dict[str, An
     assert read_payload(words) == parameters
 
 
+def test_a_text_stays_one_when_it_looks_like_a_number() -> None:
+    words = ["key=HeartbeatInterval", "value=30"]
+    assert read_payload(words, "changeConfiguration") == {"key": "HeartbeatInterval", "value": "30"}
+    words = ["connectorId=1", "idTag=12345678"]
+    assert read_payload(words, "startTransaction") == {"connectorId": 1, "idTag": "12345678"}
+    assert read_payload(['value="true"'], "changeConfiguration") == {"value": "true"}
+
+
 def test_parameters_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "payload.json"
     file.write_text('{"connectorId": 2}', encoding="utf-8")
