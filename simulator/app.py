@@ -165,8 +165,9 @@ class Simulator:
         await self._build_fleet(state, directory)
         if state is not None:
             state.start(root)
-        await root.start(self.fleet.run)
+        # First of all: it may fail for a reason that the user can mend, and a large fleet takes every file there is.
         await self._open_ui(root, state)
+        await root.start(self.fleet.run)
         root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
         if self.options.duration is not None:
             root.start_soon(self._end_after, self.options.duration)

@@ -119,6 +119,7 @@ async def live(central: Killer, run: Program) -> bool:
     return finished
 
 
+@pytest.mark.timeout(240)  # a row of processes, each of which starts anew
 async def test_a_process_killed_at_every_message_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     config = write_fleet(tmp_path, stations=len(STATIONS), **TEMPLATE)
     finished = False
