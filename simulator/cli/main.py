@@ -151,3 +151,18 @@ def check(files: Sequence[Path], as_json: bool) -> int:
 
 
 cli.add_command(ctl)
+
+
+@cli.command("verify-value")
+@click.argument("source", metavar="FILE", default="-")
+@click.option(
+    "--key", metavar="KEY", help="Public key of the meter, or a file with it: PEM, oca:base16:asn1:…, hex, Base64."
+)
+def verify_value(source: str, key: str | None) -> int:
+    """Verify signed meter values: an OCMF record, a message, or a log with messages ('-': standard input).
+
+    Without --key each is verified with the key that came along. Exit code 1 if one is not good.
+    """
+    from simulator.cli.meter import verify_values
+
+    return verify_values(source, key)

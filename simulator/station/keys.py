@@ -14,6 +14,7 @@ from simulator.station.memory import KEYS
 from simulator.station.standard_keys import (
     IMPLEMENTED_PROFILES,
     MOST,
+    SIGNING_DEFAULTS,
     STANDARD_KEYS,
     Bounds,
     acceptable,
@@ -79,6 +80,12 @@ class ConfigurationKeys:
             if standard.default is not None and name.lower() not in self._keys:
                 value = _offered_profiles(info) if name == "SupportedFeatureProfiles" else standard.default
                 self._give(name, value, standard.read_only)
+        if any(name.lower() in self._keys for name in SIGNING_DEFAULTS):
+            for name, value in SIGNING_DEFAULTS.items():
+                if name.lower() not in self._keys:
+                    self._give(name, value, STANDARD_KEYS[name].read_only)
+            for connector in range(1, info.number_of_connectors + 1):
+                self._give(f"MeterPublicKey{connector}", "", True)
         if template.fixed_cable:  # there is no lock to open at the vehicle's unplugging (§9.1.29)
             self._give("UnlockConnectorOnEVSideDisconnect", "false", True)
         if "connectorphaserotationmaxlength" not in self._keys:  # one for each connector, and connector 0

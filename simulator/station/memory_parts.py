@@ -28,6 +28,8 @@ def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, bool]]:
     yield Part("authorizationCache", known.cache.to_memory, known.cache.from_memory), memory.keeps_ocpp
     yield _reservations(station), memory.keeps_ocpp
     yield Part("chargingProfiles", limits.to_memory, limits.from_memory), memory.keeps_ocpp
+    signing = station.meter_signing
+    yield Part("signedPages", signing.to_memory, signing.from_memory), memory.keeps_station
     yield Part("firmware", station.firmware.to_memory, station.firmware.from_memory), memory.keeps_station
     yield Part("generator", generator.to_memory, generator.from_memory), memory.keeps_generator
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Seconds of the day from whose begin clock-aligned instants are counted.
 DAY = 86_400
 
+BEGIN, END = ReadingContext.TRANSACTION_BEGIN, ReadingContext.TRANSACTION_END
+
 
 def next_aligned(now: float, interval: int) -> float:
     """The first instant after ``now`` (POSIX seconds) that is a multiple of ``interval`` s since midnight UTC."""
@@ -49,12 +51,15 @@ class Sampling:
 
     def opened(self, transaction: Transaction) -> None:
         """Take the first reading of a transaction, before its StartTransaction is queued."""
-        transaction.transaction_data.append(begin_value(self._station, transaction, self._transaction_measurands()))
+        reading = begin_value(self._station, transaction, self._transaction_measurands())
+        transaction.transaction_data.append(self._signed_edge(transaction, reading, BEGIN, "SampledDataSignReadings"))
 
     def begun(self, transaction: Transaction) -> None:
         """StartTransaction is queued: tell the first reading if the template asks for it, and go on sampling."""
-        if self._station.info.template.begin_end_meter_values:
-            self._send(transaction, begin_value(self._station, transaction))
+        measurands = self._station.keys.text("StartTxnSampledData")
+        if measurands or self._station.info.template.begin_end_meter_values:
+            reading = begin_value(self._station, transaction, measurands)
+            self._send(transaction, self._signed_edge(transaction, reading, BEGIN, "SampledDataSignStartedReadings"))
         self._station.spawn(self._sample, transaction)
 
     def closed(self, transaction: Transaction) -> tuple[MeterValue, ...] | None:
@@ -67,15 +72,27 @@ class Sampling:
         most = self._most_readings()
         while 1 < len(data) >= most:  # an earlier process may have left more
             _thin_out(data)
-        data.append(end_value(self._station, transaction, measurands))
+        end = end_value(self._station, transaction, measurands)
+        data.append(self._signed_edge(transaction, end, END, "SampledDataSignReadings"))
         if template.begin_end_meter_values and not self._ends_out_of_order():
-            self._send(transaction, end_value(self._station, transaction))
-        return tuple(data) if measurands or template.transaction_data_meter_values else None
+            self._send_end(transaction)
+        signs = self._station.meter_signing.on("SampledDataSignReadings")
+        return tuple(data) if measurands or template.transaction_data_meter_values or signs else None
 
     def stop_answered(self, transaction: Transaction) -> None:
         """StopTransaction is answered: now come the readings that belong before it, where the template has it so."""
         if self._station.info.template.begin_end_meter_values and self._ends_out_of_order():
-            self._send(transaction, end_value(self._station, transaction))
+            self._send_end(transaction)
+
+    def _send_end(self, transaction: Transaction) -> None:
+        reading = end_value(self._station, transaction)
+        self._send(transaction, self._signed_edge(transaction, reading, END, "SampledDataSignReadings"))
+
+    def _signed_edge(
+        self, transaction: Transaction, reading: MeterValue, context: ReadingContext, switch: str
+    ) -> MeterValue:
+        signing = self._station.meter_signing
+        return signing.signed(reading, switch, transaction.connector, context, transaction=transaction)
 
     def _ends_out_of_order(self) -> bool:
         template = self._station.info.template
@@ -121,6 +138,8 @@ class Sampling:
         station.settle_energy()
         context = ReadingContext.SAMPLE_PERIODIC
         reading = meter_value(station, connector, station.keys.text("MeterValuesSampledData"), context)
+        switch = "SampledDataSignUpdatedReadings"
+        reading = station.meter_signing.signed(reading, switch, connector, context, transaction=transaction)
         data = None
         if station.keys.items("StopTxnSampledData"):
             data = meter_value(station, connector, station.keys.text("StopTxnSampledData"), context)
@@ -190,9 +209,13 @@ class Sampling:
             return  # nobody has ever wanted to hear of this station
         context = ReadingContext.SAMPLE_CLOCK
         reading = meter_value(station, connector, measurands, context, at=at)
+        signing, switch = station.meter_signing, "AlignedDataSignReadings"
+        running = switch if transaction is None else "AlignedDataSignUpdatedReadings"
+        reading = signing.signed(reading, running, connector, context, at=at, transaction=transaction)
         data = None
         if transaction is not None and station.keys.items("StopTxnAlignedData"):
             data = meter_value(station, connector, station.keys.text("StopTxnAlignedData"), context, at=at)
+            data = signing.signed(data, switch, connector, context, at=at, transaction=transaction)
             self._keep(transaction, data)
         station.sessions.book.queue(
             transaction, MeterValuesRequest(connector_id=connector.id, meter_value=(reading,)), data=data

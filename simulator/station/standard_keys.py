@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from simulator.energy.meter_keys import DEFAULT_METHOD
 from simulator.energy.meter_values import ENERGY, parse_measurands
 
 #: The profiles whose messages this program answers, as ``SupportedFeatureProfiles`` names them.
@@ -89,6 +90,16 @@ STANDARD_KEYS: dict[str, StandardKey] = {
     "MeterValuesAlignedDataMaxLength": StandardKey(INT, True, "50", "items in MeterValuesAlignedData"),
     "MeterValuesSampledDataMaxLength": StandardKey(INT, True, "50", "items in MeterValuesSampledData"),
     "StopTxnAlignedDataMaxLength": StandardKey(INT, True, "50", "items in StopTxnAlignedData"),
+    "StartTxnSampledData": StandardKey(LIST, False, None, "measurands of MeterValues at the begin of a transaction"),
+    "SigningMethod": StandardKey(TEXT, True, None, "how meters sign; this and the next exist once a template sets one"),
+    "PublicKeyWithSignedMeterValue": StandardKey(TEXT, False, None, "Never, OncePerTransaction or EveryMeterValue"),
+    "SampledDataSignReadings": StandardKey(BOOL, False, None, "sign begin and end in StopTransaction, and the end"),
+    "SampledDataSignStartedReadings": StandardKey(BOOL, False, None, "sign MeterValues at the begin"),
+    "SampledDataSignUpdatedReadings": StandardKey(BOOL, False, None, "sign periodic MeterValues"),
+    "AlignedDataSignReadings": StandardKey(
+        BOOL, False, None, "sign clock-aligned readings in StopTransaction and outside of transactions"
+    ),
+    "AlignedDataSignUpdatedReadings": StandardKey(BOOL, False, None, "sign clock-aligned MeterValues of transactions"),
     "StopTxnSampledDataMaxLength": StandardKey(INT, True, "50", "items in StopTxnSampledData"),
     "ConnectorPhaseRotationMaxLength": StandardKey(INT, True, None, "items in ConnectorPhaseRotation"),
     "SupportedFeatureProfilesMaxLength": StandardKey(INT, True, None, "items in SupportedFeatureProfiles; stored only"),
@@ -117,6 +128,17 @@ STANDARD_KEYS: dict[str, StandardKey] = {
 }
 
 #: The names of the standard by their lower-case form.
+#: The keys of signed readings and what they are where a template sets any of them.
+SIGNING_DEFAULTS = {
+    "SigningMethod": DEFAULT_METHOD,
+    "PublicKeyWithSignedMeterValue": "Never",
+    "SampledDataSignReadings": "false",
+    "SampledDataSignStartedReadings": "false",
+    "SampledDataSignUpdatedReadings": "false",
+    "AlignedDataSignReadings": "false",
+    "AlignedDataSignUpdatedReadings": "false",
+}
+
 _SPELLING = {name.lower(): name for name in STANDARD_KEYS}
 _HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
 _ROTATIONS = frozenset({"NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"})

@@ -32,6 +32,7 @@ from simulator.station.generator import Generator
 from simulator.station.keys import ConfigurationKeys
 from simulator.station.memory import StationMemory
 from simulator.station.memory_parts import parts_of
+from simulator.station.meter_signing import MeterSigning
 from simulator.station.metering import connector_meter
 from simulator.station.notices import Notices
 from simulator.station.presence import Presence
@@ -103,6 +104,7 @@ class ChargingStation:
         self.reservations = Reservations(self)
         self.limits = ChargingLimits(self)
         self.supply = Supply(self)
+        self.meter_signing = MeterSigning(self)
         self.sampling = Sampling(self)
         self.sessions = Sessions(self)
         self.registration = Registration(self)

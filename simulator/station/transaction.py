@@ -34,6 +34,7 @@ class Transaction:
         "id",
         "id_tag",
         "key",
+        "key_told",
         "meter_start",
         "meter_stop",
         "parent_id_tag",
@@ -90,6 +91,8 @@ class Transaction:
         self.meter_stop: int | None = None
         self.stopped_at: float | None = None
         self.transaction_data: list[MeterValue] = []
+        #: The public key of the meter has gone along with a signed reading.
+        self.key_told = False
         #: Rung when the sample interval changes or the transaction ends.
         self.sampling = sampling
         #: Whether StopTransaction was answered; None while that is open.

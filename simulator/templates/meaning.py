@@ -27,7 +27,13 @@ _LONGEST = {
 }
 _PREFIXES = ("chargePointSerialNumberPrefix", "chargeBoxSerialNumberPrefix", "meterSerialNumberPrefix")
 _STATION_STATUSES = ("Available", "Unavailable", "Faulted")
-_MEASURAND_KEYS = ("MeterValuesSampledData", "MeterValuesAlignedData", "StopTxnSampledData", "StopTxnAlignedData")
+_MEASURAND_KEYS = (
+    "MeterValuesSampledData",
+    "MeterValuesAlignedData",
+    "StartTxnSampledData",
+    "StopTxnSampledData",
+    "StopTxnAlignedData",
+)
 
 
 def check_meaning(template: StationTemplate, document: dict[str, Any], report: Report) -> None:

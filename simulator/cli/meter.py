@@ -1,0 +1,147 @@
+"""The commands about metering: ``verify-value`` and ``plot``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from simulator.cli.output import Failure, count, give, printable, tell
+from simulator.energy.meter_keys import MeterKeyError, read_public_key
+from simulator.energy.ocmf import HEADER, OcmfError, OcmfRecord, parse, verify
+
+STANDARD_INPUT = "-"
+
+
+def verify_values(source: str, key: str | None) -> int:
+    """Verify every signed value in a text; tell what each says and return the exit code.
+
+    :param source: a file or ``-``, of an OCMF record, a signed value, or any JSON that holds some.
+    :param key: a public key in any form or a file with one; by default the one that a value brings along.
+    :raises Failure: there is nothing to verify, or nothing to verify it with.
+    """
+    found = list(_signed_values(_read(source)))
+    if not found:
+        raise Failure(f"{_name(source)} holds no signed value: give an OCMF record, or a message with one")
+    given = None if key is None else _public_key(_text_or_file(key))
+    good = 0
+    last: EllipticCurvePublicKey | None = None
+    for number, (record, own) in enumerate(found, 1):
+        if given is None and own:
+            last = _public_key(own)
+        with_key = given or last
+        if with_key is None:
+            raise Failure("no public key: name one with --key, as MeterPublicKey<connector> of the station has it")
+        try:
+            taken, right = parse(record), verify(record, with_key)
+        except OcmfError as error:
+            give(f"{number}: BAD, {error}")
+            continue
+        good += right
+        give(printable(f"{number}: {'good' if right else 'BAD, the signature is not that of the key'}: {_said(taken)}"))
+    if given is None:
+        tell("warning: verified with the key that came along: that shows what is whole, not who signed it (--key)")
+    tell(f"{count(len(found), 'signed value')}, {good} good")
+    return 0 if good == len(found) else 1
+
+
+def _said(record: OcmfRecord) -> str:
+    """What a record says, for people."""
+    data = record.data
+    entries = data.get("RD")
+    readings = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    values = ", ".join(
+        f"{reading.get('TX', '-')} {reading.get('RV')} {reading.get('RU', '')} at {reading.get('TM')}"
+        for reading in readings
+    )
+    numbers = [value for reading in readings if isinstance(value := reading.get("RV"), (int, float))]
+    difference = f"; {numbers[-1] - numbers[0]:.3f} {readings[-1].get('RU', '')}" if len(numbers) > 1 else ""
+    return f"meter {data.get('MS')}, page {data.get('PG')}, for {data.get('ID') or 'nobody'}: {values}{difference}"
+
+
+def _signed_values(text: str) -> Iterator[tuple[str, str]]:
+    """Each OCMF record in a text and the public key that came with it, or an empty text."""
+    text = text.strip()
+    if text.startswith(HEADER):
+        yield text, ""
+        return
+    try:
+        yield from _within(json.loads(text))
+        return
+    except json.JSONDecodeError:
+        pass
+    record = _decoded(text)
+    if record is not None:
+        yield record, ""
+        return
+    for line in text.splitlines():  # a log: messages line by line
+        start = line.find("[")
+        if start >= 0 and "signedMeterData" in line:
+            try:
+                yield from _within(json.loads(line[start:]))
+            except json.JSONDecodeError:
+                continue
+
+
+def _within(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        if isinstance(value.get("signedMeterData"), str):
+            record = _decoded(value["signedMeterData"])
+            yield record or value["signedMeterData"], str(value.get("publicKey") or "")
+            return
+        for member in value.values():
+            yield from _within(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _within(member)
+    elif isinstance(value, str) and "signedMeterData" in value:
+        try:
+            yield from _within(json.loads(value))
+        except json.JSONDecodeError:
+            return
+    elif isinstance(value, str) and value.startswith(f"{HEADER}|"):
+        yield value, ""
+
+
+def _decoded(text: str) -> str | None:
+    """The record that a Base64 text stands for."""
+    try:
+        record = base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return record if record.startswith(HEADER) else None
+
+
+def _public_key(text: str) -> EllipticCurvePublicKey:
+    try:
+        return read_public_key(text)
+    except (MeterKeyError, ValueError) as error:
+        raise Failure(str(error)) from None
+
+
+def _text_or_file(given: str) -> str:
+    try:
+        path = Path(given)
+        return path.read_text(encoding="utf-8") if len(given) < 4096 and path.is_file() else given
+    except (OSError, ValueError):
+        return given
+
+
+def _read(source: str) -> str:
+    try:
+        if source == STANDARD_INPUT:
+            return sys.stdin.read()
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Failure(f"{_name(source)} cannot be read ({reason})") from None
+
+
+def _name(source: str) -> str:
+    return "standard input" if source == STANDARD_INPUT else source

@@ -1,0 +1,209 @@
+"""Signed readings: the meters of a station sign their energy register (OCA, *Signed Meter Values in OCPP*; OCMF 1.2).
+
+A station whose template sets any of the keys below has all of them, and ``MeterPublicKey<connector>`` besides:
+
+* ``SampledDataSignReadings``: the readings at begin and end in ``transactionData`` of StopTransaction, and that at the
+  end in MeterValues; the record at the end holds both, so that it proves the energy alone.
+* ``SampledDataSignStartedReadings``: the MeterValues at the begin.
+* ``SampledDataSignUpdatedReadings``: the periodic MeterValues of transactions.
+* ``AlignedDataSignReadings``: clock-aligned readings outside of transactions and in ``transactionData``.
+* ``AlignedDataSignUpdatedReadings``: clock-aligned MeterValues of transactions.
+* ``PublicKeyWithSignedMeterValue``: Never, OncePerTransaction or EveryMeterValue.
+* ``SigningMethod``: curve and hash, such as ``ECDSA-secp256r1-SHA256``.
+
+Each meter has a key of its own that follows from the hashId: it is the same in every run.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from simulator.energy.meter_keys import DEFAULT_METHOD, METHODS, derived_key, oca_public_key_base64
+from simulator.energy.ocmf import (
+    OcmfMeter,
+    OcmfReading,
+    OcmfUser,
+    ReadingKind,
+    payload,
+    sign,
+    signed_value_text,
+)
+from simulator.ocpp.v16.enums import Measurand, ReadingContext, Reason, ValueFormat
+from simulator.ocpp.v16.messages import MeterValue, SampledValue
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+    from simulator.station.connector import Connector
+    from simulator.station.station import ChargingStation
+    from simulator.station.transaction import Transaction
+
+#: When the public key goes along.
+NEVER, ONCE, ALWAYS = "Never", "OncePerTransaction", "EveryMeterValue"
+
+#: Pages that are counted as used when the station's memory is written, so that none is ever used twice.
+PAGES_AT_ONCE = 100
+
+_ENDS = {
+    Reason.LOCAL: ReadingKind.END_LOCAL,
+    Reason.REMOTE: ReadingKind.END_REMOTE,
+    Reason.POWER_LOSS: ReadingKind.POWER_FAILURE,
+    Reason.EMERGENCY_STOP: ReadingKind.ABORTED,
+    Reason.OTHER: ReadingKind.ABORTED,
+}
+# The identifiers of ISO 14443 cards are of 4, 7 or 10 bytes.
+_CARD = re.compile(r"(?:[0-9A-Fa-f]{2}){4}|(?:[0-9A-Fa-f]{2}){7}|(?:[0-9A-Fa-f]{2}){10}")
+
+
+class _Pages(msgspec.Struct):
+    """The pages that a meter has used, of transactions and of others, and up to where they are spoken for."""
+
+    used: list[int]
+    reserved: list[int]
+
+
+class MeterSigning:
+    """The signatures of one station's meters."""
+
+    def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        self._pages: dict[int, _Pages] = {}
+        self._keys: dict[int, EllipticCurvePrivateKey] = {}
+        keys = station.keys
+        if keys.get("SigningMethod") is None:
+            return
+        keys.keep(
+            "SigningMethod", allows=lambda value: _method(value) in METHODS, written=lambda *_: self._new_method()
+        )
+        keys.keep("PublicKeyWithSignedMeterValue", allows=lambda value: value in {NEVER, ONCE, ALWAYS})
+        if _method(keys.text("SigningMethod")) not in METHODS:
+            station.log.warning("SigningMethod %s is not known: %s", keys.text("SigningMethod"), DEFAULT_METHOD)
+            keys.set("SigningMethod", DEFAULT_METHOD)
+        self._new_method()
+
+    def _new_method(self) -> None:
+        self._keys.clear()
+        for connector_id in self._station.connectors:
+            if connector_id > 0:
+                public = oca_public_key_base64(self._key(connector_id).public_key())
+                self._station.keys.set(f"MeterPublicKey{connector_id}", public)
+
+    def _key(self, connector_id: int) -> EllipticCurvePrivateKey:
+        if connector_id not in self._keys:
+            method = _method(self._station.keys.text("SigningMethod")) or DEFAULT_METHOD
+            self._keys[connector_id] = derived_key(f"{self._station.info.hash_id}:{connector_id}", method)
+        return self._keys[connector_id]
+
+    # -- signing -----------------------------------------------------------------------------------------------------
+
+    def on(self, switch: str) -> bool:
+        """Whether one of the switches is on."""
+        return self._station.keys.flag(switch)
+
+    def signed(
+        self,
+        value: MeterValue,
+        switch: str,
+        connector: Connector,
+        context: ReadingContext,
+        *,
+        at: float | None = None,
+        transaction: Transaction | None = None,
+    ) -> MeterValue:
+        """``value`` with a signed reading of the energy register added, if the switch is on.
+
+        :param at: POSIX seconds of the reading; by default now. Those of begin and end are the transaction's own.
+        """
+        if not self.on(switch) or connector.meter is None or self._station.keys.get("SigningMethod") is None:
+            return value
+        at = self._station.now() if at is None else at
+        readings = self._readings(connector.meter.register_wh, context, at, transaction)
+        text = payload(
+            self._meter(connector),
+            readings,
+            page=self._next_page(connector.id, 0 if transaction is not None else 1),
+            user=None if transaction is None else _user(transaction),
+        )
+        key = self._key(connector.id)
+        public = key.public_key() if self._tells_key(transaction) else None
+        signed = SampledValue(
+            value=signed_value_text(sign(text, key), public),
+            context=context,
+            format=ValueFormat.SIGNED_DATA,
+            measurand=Measurand.ENERGY_ACTIVE_IMPORT_REGISTER,
+        )
+        return msgspec.structs.replace(value, sampled_value=(*value.sampled_value, signed))
+
+    @staticmethod
+    def _readings(wh: float, context: ReadingContext, at: float, transaction: Transaction | None) -> list[OcmfReading]:
+        if transaction is None:
+            return [OcmfReading(time=at, wh=wh, kind=None)]
+        begin = OcmfReading(time=transaction.started_at, wh=transaction.meter_start, kind=ReadingKind.BEGIN)
+        if context is ReadingContext.TRANSACTION_BEGIN:
+            return [begin]
+        if context is not ReadingContext.TRANSACTION_END:
+            return [OcmfReading(time=at, wh=wh)]
+        assert transaction.stopped_at is not None
+        assert transaction.meter_stop is not None
+        kind = _ENDS.get(transaction.reason or Reason.OTHER, ReadingKind.END)
+        return [begin, OcmfReading(time=transaction.stopped_at, wh=transaction.meter_stop, kind=kind)]
+
+    def _meter(self, connector: Connector) -> OcmfMeter:
+        info = self._station.info
+        template = info.template
+        return OcmfMeter(
+            meter_serial=f"{info.meter_serial_number or info.station_id}-{connector.id}",
+            meter_vendor=template.charge_point_vendor,
+            meter_model=template.meter_type or "",
+            gateway=template.charge_point_model,
+            gateway_serial=info.charge_point_serial_number or info.charge_box_serial_number or "",
+            gateway_version=template.firmware_version or "",
+            direct_current=info.circuit.direct,
+            charge_box=f"{info.station_id} {connector.id}",
+        )
+
+    def _tells_key(self, transaction: Transaction | None) -> bool:
+        policy = self._station.keys.text("PublicKeyWithSignedMeterValue", NEVER)
+        if policy != ONCE:
+            return policy == ALWAYS
+        if transaction is None or transaction.key_told:
+            return False
+        transaction.key_told = True
+        return True
+
+    def _next_page(self, connector_id: int, kind: int) -> int:
+        pages = self._pages.setdefault(connector_id, _Pages([0, 0], [0, 0]))
+        pages.used[kind] += 1
+        if pages.used[kind] > pages.reserved[kind]:
+            pages.reserved[kind] = pages.used[kind] + PAGES_AT_ONCE - 1
+            self._station.remember()
+        return pages.used[kind]
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def to_memory(self) -> Any:
+        """The pages that may have been used, by connector."""
+        return {str(connector_id): list(pages.reserved) for connector_id, pages in self._pages.items()} or None
+
+    def from_memory(self, kept: Any) -> None:
+        """Go on behind them."""
+        for connector_id, reserved in msgspec.convert(kept, dict[str, tuple[int, int]]).items():
+            self._pages[int(connector_id)] = _Pages(list(reserved), list(reserved))
+
+
+def _method(text: str) -> str:
+    """A signing method as OCMF writes it; others write underscores."""
+    return text.strip().replace("_", "-")
+
+
+def _user(transaction: Transaction) -> OcmfUser:
+    tag = transaction.id_tag
+    card = _CARD.fullmatch(tag) is not None
+    return OcmfUser(
+        id_tag=tag,
+        flags=("OCPP_RS",) if transaction.remote else ("RFID_PLAIN",),
+        type="ISO14443" if card else "LOCAL",
+    )
