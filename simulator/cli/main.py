@@ -166,3 +166,42 @@ def verify_value(source: str, key: str | None) -> int:
     from simulator.cli.meter import verify_values
 
     return verify_values(source, key)
+
+
+@cli.command()
+@click.argument("file", metavar="FILE")
+@click.option("--dc", "direct", is_flag=True, help="Direct current (400 V) instead of alternating.")
+@click.option("--phases", type=click.Choice(["1", "3"]), default="3", show_default=True, help="Of alternating current.")
+@click.option("--power", type=Number(float, "--power 11", above=0, most=10_000), metavar="KW", help="11 AC, 150 DC.")
+@click.option("--vehicle", metavar="ID", help="Vehicle by its id; the first that can charge there by default.")
+@click.option("--vehicles", type=click.Path(path_type=Path), metavar="FILE", help="File of vehicles (evProfilesFile).")
+@click.option("--soc", type=Number(float, "--soc 20", least=0, most=100), metavar="PERCENT", help="State on arrival.")
+@click.option(
+    "--limit", type=Number(float, "--limit 4.2", least=0, most=10_000), metavar="KW", help="Of a charging profile."
+)
+@click.option(
+    "--from",
+    "begin",
+    type=Number(float, "--from 30", least=0, most=1440),
+    default=30,
+    metavar="MIN",
+    show_default=True,
+    help="Minute from which the limit holds.",
+)
+@click.option(
+    "--until",
+    type=Number(float, "--until 60", least=0, most=1440),
+    default=60,
+    metavar="MIN",
+    show_default=True,
+    help="Minute until which it holds.",
+)
+@click.option("--seed", type=Number(int, "--seed 1", least=0), default=1, metavar="N", help="Repeats a session.")
+def plot(file: str, direct: bool, phases: str, power: float | None, begin: float, until: float, **options: Any) -> int:
+    """Draw a charging session as SVG: power, limit, energy and state of charge ('-': standard output)."""
+    if until <= begin:
+        raise click.UsageError("--until is not after --from: the limit would never hold")
+    from simulator.cli.meter import plot_session
+
+    kilowatts = power if power is not None else 150.0 if direct else 11.0
+    return plot_session(file, direct=direct, phases=int(phases), kilowatts=kilowatts, minutes=(begin, until), **options)

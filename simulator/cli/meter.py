@@ -6,15 +6,23 @@ import base64
 import binascii
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from simulator.cli.output import Failure, count, give, printable, tell
+from simulator.config.problems import ConfigurationError
+from simulator.energy.electrical import Circuit
 from simulator.energy.meter_keys import MeterKeyError, read_public_key
 from simulator.energy.ocmf import HEADER, OcmfError, OcmfRecord, parse, verify
+from simulator.energy.plot import session_svg
+from simulator.energy.recording import Limit, Scene, record_session
+from simulator.energy.vehicle import VehicleModel
+from simulator.energy.vehicle_files import shipped_vehicles
+from simulator.templates.vehicles import load_vehicle_file
 
 STANDARD_INPUT = "-"
 
@@ -145,3 +153,74 @@ def _read(source: str) -> str:
 
 def _name(source: str) -> str:
     return "standard input" if source == STANDARD_INPUT else source
+
+
+# -- plot --------------------------------------------------------------------------------------------------------------
+
+
+def plot_session(
+    file: str,
+    *,
+    direct: bool,
+    phases: int,
+    kilowatts: float,
+    vehicle: str | None,
+    vehicles: Path | None,
+    soc: float | None,
+    limit: float | None,
+    minutes: tuple[float, float],
+    seed: int,
+) -> int:
+    """Let a vehicle charge, and draw the session into a file; returns the exit code.
+
+    :param file: of the SVG; ``-`` is standard output.
+    :param minutes: from when to when ``limit`` (kW) holds.
+    :raises Failure: there is no such vehicle, or it cannot charge there, or the file cannot be written.
+    """
+    circuit = Circuit(400.0, 0) if direct else Circuit(230.0, phases)
+    model = _vehicle(vehicle, _vehicles(vehicles), circuit)
+    begin, end = (minute * 60 for minute in minutes)
+    watts = kilowatts * 1000
+    scene = Scene(
+        vehicle=model,
+        circuit=circuit,
+        station_w=watts,
+        limit=None if limit is None else Limit(limit * 1000, begin, end),
+        soc=soc,
+    )
+    points = record_session(scene, Random(seed))
+    kind = "DC" if direct else f"AC, {phases} phase{'s' if phases > 1 else ''}"
+    drawing = session_svg(points, title=f"{model.name or model.id} at a {kilowatts:g} kW station ({kind})")
+    last = points[-1]
+    if file == STANDARD_INPUT:
+        give(drawing.rstrip("\n"))
+    else:
+        try:
+            Path(file).write_text(drawing, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise Failure(f"{file} cannot be written ({error.strerror})") from None
+    charge = "" if last.soc is None else f", charged to {last.soc:.0f} %"
+    tell(f"{model.id}: {last.energy_wh / 1000:.2f} kWh in {last.time / 60:.0f} min{charge}")
+    return 0
+
+
+def _vehicles(path: Path | None) -> Sequence[VehicleModel]:
+    if path is None:
+        return shipped_vehicles()
+    try:
+        return load_vehicle_file(path)
+    except ConfigurationError as error:
+        raise Failure(str(error).splitlines()[0]) from None
+
+
+def _vehicle(name: str | None, known: Sequence[VehicleModel], circuit: Circuit) -> VehicleModel:
+    able = [vehicle for vehicle in known if vehicle.power_limit(circuit) > 0]
+    if name is None:
+        if not able:
+            raise Failure("none of the vehicles charges from direct current")
+        return able[0]
+    for vehicle in able:
+        if vehicle.id == name:
+            return vehicle
+    names = ", ".join(vehicle.id for vehicle in able)
+    raise Failure(f"there is no vehicle {name} that charges there; there are {names}")

@@ -19,13 +19,17 @@ from simulator.docs.models import (
     station_models,
     template_keys,
     template_other_names,
+    vehicle_keys,
+    vehicle_models,
     ws_options,
 )
 from simulator.docs.ocpp import ocpp_commands, ocpp_keys
+from simulator.docs.sessions import sessions
 from simulator.templates.publish import published_schemas
 
 README = "README.md"
 SCHEMAS = Path("station_templates", "schemas")
+IMAGES = Path("docs", "images")
 ACCEPTANCE = Path("tests", "acceptance", "README.md")
 
 PARTS: Mapping[str, Callable[[], str]] = {
@@ -41,6 +45,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "connectors": connectors,
     "commands-support": command_support,
     "ws-options": ws_options,
+    "vehicle-models": vehicle_models,
+    "vehicle-keys": vehicle_keys,
     "ocpp-commands": ocpp_commands,
     "ocpp-keys": ocpp_keys,
 }
@@ -107,7 +113,8 @@ def write(root: Path) -> list[str]:
 
 
 def _whole_files() -> dict[Path, str]:
-    return {**{SCHEMAS / name: schema for name, schema in published_schemas().items()}, ACCEPTANCE: acceptance()}
+    schemas = {SCHEMAS / name: schema for name, schema in published_schemas().items()}
+    return {**schemas, ACCEPTANCE: acceptance(), **{IMAGES / name: drawing for name, drawing in sessions().items()}}
 
 
 def _read(file: Path) -> str:

@@ -25,8 +25,11 @@ from simulator.config.schemas import IGNORED_KEYS as IGNORED_CONFIG_KEYS
 from simulator.config.schemas import LEGACY_KEYS as LEGACY_CONFIG_KEYS
 from simulator.config.schemas import config_schema
 from simulator.config.ws_options import WebSocketOptions
-from simulator.docs.markdown import NOTHING, code, key_table, table
+from simulator.docs.markdown import NOTHING, code, default, key_table, sentence, table
+from simulator.energy.electrical import Circuit
 from simulator.energy.meter_values import UNITS, SampledValueTemplate
+from simulator.energy.vehicle import VehicleModel
+from simulator.energy.vehicle_files import shipped_vehicles
 from simulator.templates.fleet import shipped_folder, shipped_templates
 from simulator.templates.info import circuit_of
 from simulator.templates.load import load_template
@@ -194,6 +197,31 @@ def connectors() -> str:
         _of_template(EvseTemplate),
     ]
     return "\n\n".join(parts)
+
+
+def vehicle_models() -> str:
+    """The vehicles that come with the simulator."""
+    rows = [
+        (
+            code(model.id),
+            model.name,
+            "1" if model.ac_phases == 1 else f"1 to {model.ac_phases}",
+            NOTHING if model.dc_max_power_w == 0 else f"{model.power_limit(Circuit(400, 0)) / 1000:g} kW",
+            f"{model.weight:g}",
+        )
+        for model in shipped_vehicles()
+    ]
+    return table(("Vehicle", "Description", "Phases of AC", "Most on DC", "`weight`"), rows)
+
+
+def vehicle_keys() -> str:
+    """The members of a vehicle in a file."""
+    required = {field.encode_name for field in msgspec.structs.fields(VehicleModel) if field.required}
+    rows = [
+        (code(key.name), "required" if key.name in required else default(key), sentence(key.description))
+        for key in keys_of(VehicleModel)
+    ]
+    return table(("Member", "Default", "Meaning"), rows)
 
 
 def command_support() -> str:

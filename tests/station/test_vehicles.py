@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from simulator.energy.electrical import Circuit
+from simulator.energy.recording import Limit, Scene, record_session
 from simulator.energy.vehicle import CurvePoint, VehicleModel
 from simulator.energy.vehicle_files import shipped_vehicles
 from tests.station.harness import World, station_world
@@ -324,3 +327,21 @@ def test_whatever_charges_obeys_the_laws(
     arriving = VehicleModel(**{**members, "initial_soc_percent_min": soc, "initial_soc_percent_max": soc})
     periods = [(0, 32.0), *sorted(dict(limits).items())] if limits else []
     trio.run(_session, template, arriving, periods, "A", seed, clock=MockClock(autojump_threshold=0))
+
+
+async def test_a_recorded_session_is_what_a_station_delivers() -> None:
+    model = next(vehicle for vehicle in shipped_vehicles() if vehicle.id == "compact-58")
+    members = {name: getattr(model, name) for name in model.__struct_fields__}
+    model = VehicleModel(**{**members, "initial_soc_percent_min": 60, "initial_soc_percent_max": 60})
+    template = {**ONE, "currentOutType": "DC", "power": 50}
+    limit = Limit(20_000, 600, 1200)
+    scene = Scene(vehicle=model, circuit=Circuit(400, 0), station_w=50_000, limit=limit, soc=60, longest=2400)
+    recorded = record_session(scene, Random(1))
+    async with station_world(template=template, keys={"MeterValueSampleInterval": 0}, vehicles=[model]) as world:
+        await world.ready()
+        transaction = await world.charge()
+        limits = profile(world, 1, (0, 50_000), (600, 20_000), (1200, 50_000), unit="W", kind="Relative")
+        assert await install(world, 1, limits) == "Accepted"
+        await world.sleep(2400)
+        await world.stop_charging(transaction)
+        assert transaction.energy == pytest.approx(recorded[-1].energy_wh, abs=2)

@@ -1,0 +1,128 @@
+"""Metering as users of the program see it: sums that agree, values that are verified, sessions that are drawn."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from simulator.cli.main import cli
+from simulator.cli.output import Failure
+from simulator.energy.meter_keys import derived_key, oca_public_key_base64, public_key_pem
+from simulator.energy.ocmf import OcmfMeter, OcmfReading, payload, sign, signed_meter_value, signed_value_text
+from tests.process.program import central_system, finished, write_fleet
+
+KEY = derived_key("one")
+PUBLIC = KEY.public_key()
+RECORD = sign(payload(OcmfMeter(meter_serial="M-1"), [OcmfReading(time=1e9, wh=12_345)], page=7), KEY)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the ordered end of a run is by signal there")
+async def test_the_energy_of_a_run_is_what_the_central_system_saw(tmp_path: Path) -> None:
+    config = write_fleet(
+        tmp_path,
+        stations=4,
+        currentOutType="DC",
+        power=50,
+        AutomaticTransactionGenerator={
+            "enable": True,
+            "stopAfterHours": 1000,
+            "arrival": {"meanSeconds": 300},
+            "energyWanted": {"meanWh": 8000},
+        },
+    )
+    arguments = ("--speed", "600", "--duration", "6", "--seed", "7", "--json", "--data-dir", tmp_path / "data")
+    async with central_system() as (central, url):
+        run = await finished("run", config, "--csms", url, *arguments, within=40)
+        totals = central.ledger.totals()
+        assert central.violations == []
+    summary = json.loads(run.out)
+    assert summary["transactions"] == {name: totals[name] for name in ("started", "stopped")}
+    assert summary["transactions"]["stopped"] >= 4
+    assert summary["energyWh"] == totals["energyWh"] > 1000
+
+
+def run(*arguments: str, text: str = "") -> tuple[int, str]:
+    result = CliRunner().invoke(cli, arguments, input=text, standalone_mode=False)
+    if isinstance(result.exception, Failure):
+        return 1, str(result.exception)
+    assert result.exception is None, result.exception
+    return int(result.return_value or 0), result.output
+
+
+MESSAGE = [2, "1", "MeterValues", {"meterValue": [{"sampledValue": [{"value": signed_value_text(RECORD, PUBLIC)}]}]}]
+FORMS = {
+    "record": RECORD,
+    "base64": base64.b64encode(RECORD.encode()).decode(),
+    "signed value": json.dumps(signed_meter_value(RECORD, PUBLIC)),
+    "message": json.dumps(MESSAGE),
+    "log": f"10:00 CS-1 sent {json.dumps(MESSAGE)}\n10:01 CS-1 sent [2,",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_signed_value_is_verified_in_every_form(form: str, tmp_path: Path) -> None:
+    file = tmp_path / "value"
+    file.write_text(FORMS[form], encoding="utf-8")
+    key = tmp_path / "key.pem"
+    key.write_text(public_key_pem(PUBLIC), encoding="utf-8")
+    for given in (str(key), oca_public_key_base64(PUBLIC)):
+        code, output = run("verify-value", str(file), "--key", given)
+        assert code == 0
+        assert "1: good: meter M-1, page T7, for nobody: C 12.345 kWh at 2001-09-09" in output
+    other = derived_key("another").public_key()
+    code, output = run("verify-value", str(file), "--key", oca_public_key_base64(other))
+    assert code == 1
+    assert "1: BAD, the signature is not that of the key" in output
+
+
+def test_what_was_altered_is_found_with_the_key_that_came_along() -> None:
+    assert run("verify-value", text=FORMS["message"])[0] == 0
+    altered = signed_value_text(RECORD.replace("12.345", "12.346"), PUBLIC)
+    code, output = run("verify-value", text=json.dumps([altered, signed_value_text(RECORD)]))
+    assert code == 1
+    assert output.splitlines()[0].startswith("1: BAD")
+    assert output.splitlines()[1].startswith("2: good")
+    assert "not who signed it" in output
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "complaint"),
+    [
+        ("", (), "standard input holds no signed value"),
+        ('{"a": [1, "x"]}', (), "holds no signed value"),
+        (RECORD, (), "no public key: name one with --key"),
+        (RECORD, ("--key", "zzz"), "this is no public key"),
+    ],
+)
+def test_what_cannot_be_verified_is_one_line(text: str, options: tuple[str, ...], complaint: str) -> None:
+    code, output = run("verify-value", *options, text=text)
+    assert (code, output.count("\n")) == (1, 0)
+    assert complaint in output
+
+
+@pytest.mark.parametrize("options", [(), ("--dc", "--limit", "20", "--from", "5", "--until", "10"), ("--phases", "1")])
+def test_a_session_is_drawn(options: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "session.svg"
+    code, _ = run("plot", str(file), *options)
+    assert code == 0
+    drawing = ET.parse(file).getroot()
+    assert drawing.tag.endswith("svg")
+    lines = [line for line in drawing.iter() if line.get("class") == "line power"]
+    assert len(lines) == 1
+    code, output = run("plot", "-", *options)
+    assert (code, output.startswith("<svg")) == (0, True)
+    assert file.read_text(encoding="utf-8").strip() in output
+
+
+def test_what_cannot_be_drawn_is_one_line(tmp_path: Path) -> None:
+    assert "there is no vehicle tank that charges there; there are city-37" in run("plot", "-", "--vehicle", "tank")[1]
+    assert "plug-in-hybrid-11 that charges there" in run("plot", "-", "--dc", "--vehicle", "plug-in-hybrid-11")[1]
+    assert "cannot be written" in run("plot", str(tmp_path / "no" / "x.svg"))[1]
+    (tmp_path / "cars.json").write_text("{}")
+    assert "profiles: is missing" in run("plot", "-", "--vehicles", str(tmp_path / "cars.json"))[1]
