@@ -26,7 +26,6 @@ def sessions() -> dict[str, str]:
         station_w=150_000,
         limit=Limit(30_000, 600, 1200),
         soc=10,
-        step=10,
     )
     return {
         "session-ac.svg": _drawn(wallbox, "City car on two phases of an 11 kW wallbox, 7 A from minute 60 to 120"),
