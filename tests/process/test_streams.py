@@ -133,7 +133,7 @@ async def test_a_terminal_shows_the_fleet_and_is_left_as_it_was() -> None:
         begun, before = trio.current_time(), len(shown.frames())
         await shown.until(lambda: len(shown.frames()) >= before + 4, "four more pictures", timeout=10)
         assert trio.current_time() - begun >= 1.2  # it is drawn twice a second
-        shown.resize(50, 12)
+        shown.resize(50, 18)
         await shown.until(lambda: _width(shown.frames()[-1]) <= 50, "a narrower picture", timeout=5)
         for name in ("stations", "transactions", "energy", "messages", "latency", "trouble", "central system"):
             assert name in shown.frames()[-1]
