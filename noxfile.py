@@ -24,6 +24,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 SUITES_BY_NAME = ["interop", "browser", "soak"]
 # What a central system of the interop tests is made of.
 WEBSOCKETS = "websockets>=15"
+PLAYWRIGHT = "playwright>=1.50"
 # pytest refuses to deselect a marker that it does not know.
 MARKERS = {line.partition(":")[0] for line in PYPROJECT["tool"]["pytest"]["ini_options"]["markers"]}
 
@@ -65,7 +66,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Strict mypy over the packages and the tests."""
     install(session, "types")
-    session.install(WEBSOCKETS)
+    session.install(WEBSOCKETS, PLAYWRIGHT)
     session.run("mypy", *session.posargs)
     session.run("mypy", "--explicit-package-bases", "tests", env={"MYPYPATH": "."})
 
@@ -82,6 +83,7 @@ def readme(session: nox.Session) -> None:
     """The generated parts of the README and the published schemas are up to date."""
     install(session)
     session.run("python", "-m", "simulator.docs", "--check", *session.posargs)
+    session.run("python", "-m", "ui_protocol.publish", "--check")
 
 
 @nox.session
@@ -119,7 +121,7 @@ def browser(session: nox.Session) -> None:
     """The dashboard in a headless Chromium; screenshots are left in `artifacts/browser`."""
     install(session, "test")
     # A browser of the system is used where there is one: Playwright's package brings none.
-    session.install("playwright>=1.50")
+    session.install(PLAYWRIGHT)
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         session.run("playwright", "install", "chromium")
     # What is tested is a process of its own, and starts while others do: these tests last longer than the rest.

@@ -98,9 +98,13 @@ async def _serve(root: trio.Nursery, settings: UiSettings, control: Control) -> 
 
     try:
         urls: list[str] = await root.start(serve_ui, settings, control)
-    except (CannotListen, ExceptionGroup) as error:
-        found = [leaf for leaf in leaves(error) if isinstance(leaf, CannotListen)]
+    except (CannotListen, OSError, ExceptionGroup) as error:
+        found = [leaf for leaf in leaves(error) if isinstance(leaf, CannotListen | OSError)]
         if len(found) < len(list(leaves(error))):
             raise
-        raise UiCannotListen(str(found[0])) from None
+        first = found[0]
+        if isinstance(first, CannotListen):
+            raise UiCannotListen(str(first)) from None
+        reason = first.strerror or first
+        raise UiCannotListen(f"the UI server cannot start: {reason}; --no-ui runs without it") from None
     return urls

@@ -1,0 +1,1 @@
+"""Reproducible measurements of the simulator as a user runs it."""
