@@ -232,7 +232,7 @@ async def test_a_seed_makes_the_same_stations_again(tmp_path: Path) -> None:
     boots = []
     for _ in range(2):
         async with central_system() as (central, url):
-            arguments = ("--csms", url, "--seed", "5", "--duration", "0.5", "--data-dir", tmp_path / "data")
+            arguments = ("--csms", url, "--seed", "5", "--duration", "3", "--data-dir", tmp_path / "data")
             await finished("run", config, *arguments)
             boots.append([dict(station.boot) for _, station in sorted(central.stations.items())])
     assert boots[0] == boots[1]
