@@ -29,7 +29,7 @@ from simulator.templates.publish import published_schemas
 
 README = "README.md"
 SCHEMAS = Path("station_templates", "schemas")
-IMAGES = Path("docs", "images")
+IMAGES = Path("simulator", "docs", "images")
 ACCEPTANCE = Path("tests", "acceptance", "README.md")
 
 PARTS: Mapping[str, Callable[[], str]] = {
