@@ -139,6 +139,7 @@ class Connector:
         "transaction",
         "waiting",
         "watts",
+        "whole",
     )
 
     def __init__(
@@ -152,8 +153,10 @@ class Connector:
         self.template = template
         #: None for connector 0.
         self.meter = meter
-        #: Administrative state: what ChangeAvailability set.
+        #: Administrative state: what ChangeAvailability set for this very connector (0: for the station).
         self.operative = True
+        #: Connector 0, without which no other one is in operation; None for itself, and where the station has none.
+        self.whole: Connector | None = None
         #: Kept out of use by the station itself, for an installation; nothing that outlives a boot.
         self.held = False
         self.status = Status(template.boot_status) if template.boot_status else Status.AVAILABLE
@@ -207,9 +210,14 @@ class Connector:
         return self.meter is not None and self.meter.vehicle is not None and not self.meter.plan.flow_given
 
     @property
+    def in_operation(self) -> bool:
+        """Whether the connector is Operative, and so is the station (OCPP 1.6 §5.2)."""
+        return self.operative and (self.whole is None or self.whole.operative)
+
+    @property
     def offered(self) -> bool:
-        """Whether the connector is for use: operative, and not held."""
-        return self.operative and not self.held
+        """Whether the connector is for use: in operation, and not held."""
+        return self.in_operation and not self.held
 
     @property
     def at_rest(self) -> Status:

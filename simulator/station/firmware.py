@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from simulator.clock import Alarm
-from simulator.ocpp.v16.enums import ChargePointStatus, FirmwareStatus, Reason, SignedFirmwareStatus
+from simulator.ocpp.v16.enums import FirmwareStatus, Reason, SignedFirmwareStatus
 from simulator.ocpp.v16.messages import FirmwareStatusNotificationRequest, SignedFirmwareStatusNotificationRequest
 from simulator.station.firmware_version import next_version
 from simulator.station.security_events import Kind
@@ -291,10 +291,7 @@ class FirmwareUpdates:
         for connector in self._station.connectors.values():
             if connector.held:
                 connector.held = False
-                if connector.plugged and connector.offered and connector.status is ChargePointStatus.UNAVAILABLE:
-                    connector.move(ChargePointStatus.PREPARING)
-                else:
-                    self._station.follow_availability(connector)
+                self._station.follow_availability(connector)
 
     # -- parts -------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from simulator.energy.meter import ConnectorMeter, MeterState
+from simulator.ocpp.v16.enums import AvailabilityType
 from simulator.station.memory import INFO, Part, Remembers, StationStore
 from simulator.station.reservations import Reservation
 from simulator.templates.info import StationInfo
@@ -24,6 +25,7 @@ def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, bool]]:
     yield Part(INFO, lambda: station_info(station.info), lambda _: None), memory.keeps_station
     yield _registers(station), memory.keeps_station
     yield _availability(station), memory.keeps_ocpp
+    yield _former_availability(station), memory.keeps_ocpp
     yield Part("localList", known.local_list.to_memory, known.local_list.from_memory), memory.keeps_ocpp
     yield Part("authorizationCache", known.cache.to_memory, known.cache.from_memory), memory.keeps_ocpp
     yield _reservations(station), memory.keeps_ocpp
@@ -77,17 +79,31 @@ def _registers(station: ChargingStation) -> Part:
 
 
 def _availability(station: ChargingStation) -> Part:
-    """Which connectors ChangeAvailability has made Inoperative (OCPP 1.6 §5.2: persistent over a reboot)."""
+    """What ChangeAvailability has set otherwise than Operative, by connector; 0: the station (OCPP 1.6 §5.2)."""
 
     def to_memory() -> Any:
-        return [connector.id for connector in station.connectors.values() if not connector.operative] or None
+        connectors = station.connectors.values()
+        return {str(connector.id): "Inoperative" for connector in connectors if not connector.operative} or None
 
     def from_memory(kept: Any) -> None:
-        for connector_id in msgspec.convert(kept, list[int]):
+        for connector_id, availability in msgspec.convert(kept, dict[str, AvailabilityType]).items():
+            connector = station.connectors.get(int(connector_id))
+            if connector is not None:
+                connector.operative = availability is AvailabilityType.OPERATIVE
+
+    return Part("availability", to_memory, from_memory)
+
+
+def _former_availability(station: ChargingStation) -> Part:
+    """The same as earlier versions kept it: one list, in which an Inoperative station had all its connectors as well."""
+
+    def from_memory(kept: Any) -> None:
+        found = msgspec.convert(kept, list[int])
+        for connector_id in [0] if 0 in found and 0 in station.connectors else found:
             if connector_id in station.connectors:
                 station.connectors[connector_id].operative = False
 
-    return Part("inoperative", to_memory, from_memory)
+    return Part("inoperative", lambda: None, from_memory)
 
 
 def _reservations(station: ChargingStation) -> Part:

@@ -188,8 +188,12 @@ class Presence:
         elif waiting is not None and waiting.id_tag is not None:
             self.start_when_plugged(connector, waiting.id_tag, waiting.start)
         elif connector.status in _FREE:
-            connector.move(Status.PREPARING)
-            self._wait(connector, Waiting(None, Alarm(self._station.clock)))
+            self.await_tag(connector)
+
+    def await_tag(self, connector: Connector) -> None:
+        """A vehicle is plugged in, and somebody is about to present a tag: Preparing until ConnectionTimeOut."""
+        connector.move(Status.PREPARING)
+        self._wait(connector, Waiting(None, Alarm(self._station.clock)))
 
     def _wait(self, connector: Connector, waiting: Waiting) -> None:
         connector.waiting = waiting
@@ -291,13 +295,12 @@ class Presence:
         if connector.status is not Status.FAULTED:
             raise VerbRefused(f"connector {connector_id} is not Faulted")
         before, connector.before_fault = connector.before_fault, None
-        if connector.id == 0 or not connector.offered:
-            status = connector.at_rest
-        elif connector.plugged:
-            status = Status.FINISHING if before is Status.FINISHING else Status.PREPARING
+        if connector.id == 0 or not connector.offered or not connector.plugged:
+            connector.move(connector.at_rest)
+        elif before is Status.FINISHING:
+            connector.move(Status.FINISHING)
         else:
-            status = Status.AVAILABLE
-        connector.move(status)
+            self.await_tag(connector)
 
     # -- finding -----------------------------------------------------------------------------------------------------
 

@@ -82,7 +82,7 @@ class Reservations:
         """What a reservation finds at one connector; Accepted: free, or reserved under the same id."""
         if connector.status is Status.FAULTED:
             return ReservationStatus.FAULTED
-        if connector.status is Status.UNAVAILABLE or not connector.operative:
+        if connector.status is Status.UNAVAILABLE or not connector.in_operation:
             return ReservationStatus.UNAVAILABLE
         held = self.on(connector)
         if held is not None:
@@ -192,7 +192,7 @@ class Reservations:
             connector
             for connector in self._station.connectors.values()
             if connector.id > 0
-            and connector.operative
+            and connector.in_operation
             and connector.transaction is None
             and connector.status in {Status.AVAILABLE, Status.RESERVED, Status.PREPARING, Status.FINISHING}
             and self.on(connector) is None

@@ -97,7 +97,9 @@ class ChargingStation:
         self.connectors: dict[int, Connector] = {}
         for connector_id, definition in sorted(info.connectors.items()):
             meter = connector_meter(info, definition) if connector_id > 0 else None
-            self.connectors[connector_id] = Connector(connector_id, definition, meter, self._connector_changed)
+            connector = Connector(connector_id, definition, meter, self._connector_changed)
+            connector.whole = self.connectors.get(0)
+            self.connectors[connector_id] = connector
         self.status = StatusReports(self)
         self.authorization = Authorization(self)
         self.presence = Presence(self)
@@ -233,7 +235,7 @@ class ChargingStation:
             connector.reported = None
             boot = connector.template.boot_status
             status = connector.at_rest
-            if connector.id > 0 and connector.operative:
+            if connector.id > 0 and connector.in_operation:
                 if boot:
                     status = ChargePointStatus(boot)
                 elif connector.plugged:
@@ -343,9 +345,12 @@ class ChargingStation:
         """Bring an idle connector's status in line with its administrative state (OCPP 1.6 §5.2)."""
         if connector.transaction is not None or connector.status is connector.at_rest:
             return
-        if not connector.operative:
+        if not connector.in_operation:
             self.reservations.drop(connector)
         if connector.status is ChargePointStatus.FAULTED or (connector.offered and connector.in_use):
+            return
+        if connector.status is ChargePointStatus.UNAVAILABLE and connector.plugged:
+            self.presence.await_tag(connector)  # H2 of the table
             return
         if connector.status is ChargePointStatus.PREPARING:  # the table knows no way from there to Unavailable
             connector.move(ChargePointStatus.AVAILABLE)

@@ -182,11 +182,58 @@ async def test_the_availability_of_an_idle_station() -> None:
         assert world.statuses()[3:] == [(0, "Unavailable"), (1, "Unavailable"), (2, "Unavailable")]
         assert await availability(world, 0, "Inoperative") == "Accepted"
         assert await start_status(world, 1) == "Rejected"
-        assert await availability(world, 1, "Operative") == "Rejected"  # only the whole station can come back
         assert await availability(world, 0, "Operative") == "Accepted"
         await world.settle()
         assert world.statuses()[6:] == [(0, "Available"), (1, "Available"), (2, "Available")]
         assert await start_status(world, 1) == "Accepted"
+
+
+async def test_the_station_and_its_connectors_are_made_inoperative_apart() -> None:
+    async with station_world() as world:
+        await world.ready()
+        assert await availability(world, 2, "Inoperative") == "Accepted"
+        assert await availability(world, 0, "Inoperative") == "Accepted"
+        await world.settle()
+        assert world.statuses()[3:] == [(2, "Unavailable"), (0, "Unavailable"), (1, "Unavailable")]
+        assert await availability(world, 0, "Operative") == "Accepted"
+        await world.settle()
+        assert world.statuses()[6:] == [(0, "Available"), (1, "Available")]  # 2 stays as it was told
+        assert await start_status(world, 2) == "Rejected"
+        assert await availability(world, 2, "Operative") == "Accepted"
+        await world.settle()
+        assert world.statuses()[8:] == [(2, "Available")]
+        assert await start_status(world, 2) == "Accepted"
+
+
+async def test_a_connector_of_an_inoperative_station_is_made_operative_for_later() -> None:
+    async with station_world() as world:
+        await world.ready()
+        assert await availability(world, 2, "Inoperative") == "Accepted"
+        assert await availability(world, 0, "Inoperative") == "Accepted"
+        assert await availability(world, 2, "Operative") == "Accepted"
+        assert await availability(world, 1, "Inoperative") == "Accepted"
+        await world.settle()
+        assert world.statuses()[3:] == [(2, "Unavailable"), (0, "Unavailable"), (1, "Unavailable")]
+        assert await start_status(world, 2) == "Rejected"
+        assert await world.status_of("Reset", type="Hard") == "Accepted"
+        await world.wait_for("StatusNotification", 9)
+        await world.settle()
+        assert world.statuses()[6:] == [(0, "Unavailable"), (1, "Unavailable"), (2, "Unavailable")]
+        assert await availability(world, 0, "Operative") == "Accepted"
+        await world.settle()
+        assert world.statuses()[9:] == [(0, "Available"), (2, "Available")]
+
+
+async def test_a_vehicle_that_came_meanwhile_is_seen_when_the_connector_is_operative_again() -> None:
+    async with station_world(template={"automaticVehicle": False}, keys={"ConnectionTimeOut": 20}) as world:
+        await world.ready()
+        assert await availability(world, 1, "Inoperative") == "Accepted"
+        world.station.presence.plug_in(1)
+        assert await availability(world, 1, "Operative") == "Accepted"
+        await world.settle()
+        assert world.statuses(1) == ["Available", "Unavailable", "Preparing"]
+        await world.sleep(25)  # nobody presents a tag
+        assert world.statuses(1)[-1] == "Finishing"
 
 
 async def test_a_busy_connector_follows_when_it_is_free() -> None:

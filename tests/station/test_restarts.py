@@ -340,6 +340,38 @@ async def test_availability_counters_and_serial_numbers_stay(tmp_path: Path) -> 
             assert (world.station.info.charge_point_serial_number or "").startswith("DC")
 
 
+async def test_the_availability_of_station_and_connectors_stays_apart(tmp_path: Path) -> None:
+    async with central() as world:
+        async with process(world, tmp_path, in_order=True):
+            await online(world, 1)
+            for connector_id in 2, 0:
+                asked = {"connectorId": connector_id, "type": "Inoperative"}
+                assert await world.status_of("ChangeAvailability", **asked) == "Accepted"
+        assert content(tmp_path)["memory"]["availability"] == {"0": "Inoperative", "2": "Inoperative"}
+        async with process(world, tmp_path, in_order=True):
+            await online(world, 2)
+            assert world.statuses()[-3:] == [(0, "Unavailable"), (1, "Unavailable"), (2, "Unavailable")]
+            assert await world.status_of("ChangeAvailability", connectorId=0, type="Operative") == "Accepted"
+            await world.settle()
+            assert world.statuses()[-2:] == [(0, "Available"), (1, "Available")]
+        assert content(tmp_path)["memory"]["availability"] == {"2": "Inoperative"}
+
+
+@pytest.mark.parametrize(("kept", "comes_back"), [([0, 1, 2], [0, 1, 2]), ([2], [])])
+async def test_the_availability_of_an_older_file_is_read(
+    tmp_path: Path, kept: list[int], comes_back: list[int]
+) -> None:
+    """There an Inoperative station had made all its connectors so."""
+    (tmp_path / "configurations").mkdir()
+    (tmp_path / "configurations" / "hash-1.json").write_text(json.dumps({"version": 1, "memory": {"inoperative": kept}}))
+    async with central() as world, process(world, tmp_path, in_order=True):
+        await online(world, 1)
+        assert [connector for connector, status in world.statuses() if status == "Unavailable"] == kept
+        assert await world.status_of("ChangeAvailability", connectorId=0, type="Operative") == "Accepted"
+        await world.settle()
+        assert [connector for connector, _ in world.statuses()[3:]] == comes_back
+
+
 async def test_lists_reservations_and_profiles_stay(tmp_path: Path) -> None:
     keys = {"LocalAuthListEnabled": "true", "AuthorizationCacheEnabled": "true"}
     profile = {

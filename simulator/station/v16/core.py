@@ -127,21 +127,25 @@ class CoreProfile:
     # -- availability ------------------------------------------------------------------------------------------------
 
     def change_availability(self, request: ChangeAvailabilityRequest) -> Answer:
-        """OCPP 1.6 §5.2. Connector 0 means the station and all connectors; busy ones follow when they are free."""
+        """OCPP 1.6 §5.2. Connector 0 means the station with all connectors; busy ones follow when they are free.
+
+        What is set for the station and what is set for a connector are two things, and both are kept: a connector is in
+        operation where both are Operative. So one that was made Inoperative stays Unavailable when the station comes
+        back, and one that is made Operative meanwhile comes back with it.
+        """
         station = self._station
         operative = request.type == AvailabilityType.OPERATIVE
+        named = station.connectors.get(request.connector_id)
         if request.connector_id == 0:
             affected = list(station.connectors.values())
-        elif request.connector_id in station.connectors:
-            affected = [station.connectors[request.connector_id]]
+        elif named is not None:
+            affected = [named]
         else:
             return Answer(ChangeAvailabilityResponse(status=AvailabilityStatus.REJECTED))
-        whole = station.connectors.get(0)
-        if operative and request.connector_id > 0 and whole is not None and not whole.operative:
-            station.log.info("ChangeAvailability of connector %s rejected: the station is Inoperative", affected[0].id)
-            return Answer(ChangeAvailabilityResponse(status=AvailabilityStatus.REJECTED))
-        for connector in affected:
+        for connector in affected if named is None else [named]:  # a station may be without connector 0
             connector.operative = operative
+        if operative and named is not None and not named.in_operation:
+            station.log.info("connector %s is Operative, and Unavailable until the station is, too", named.id)
         station.remember()
         busy = not operative and any(connector.transaction is not None for connector in affected)
         status = AvailabilityStatus.SCHEDULED if busy else AvailabilityStatus.ACCEPTED
