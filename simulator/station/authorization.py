@@ -10,6 +10,7 @@ from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointErrorCode
 from simulator.ocpp.v16.messages import AuthorizeRequest, IdTagInfo
 from simulator.station.calls import CallFailed
 from simulator.station.known_tags import AuthorizationCache, LocalList, current
+from simulator.station.memory import SOON
 
 if TYPE_CHECKING:
     from simulator.station.station import ChargingStation
@@ -77,7 +78,7 @@ class Authorization:
                 return
         if self.cache_enabled and info.status != AuthorizationStatus.CONCURRENT_TX:
             self.cache.learn(id_tag, info)
-            station.remember()
+            station.remember(SOON)
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, FEATURE_PROFILES
-from simulator.station.memory import KEYS
+from simulator.station.memory import KEYS, PROMISED
 from simulator.station.standard_keys import (
     IMPLEMENTED_PROFILES,
     MOST,
@@ -51,12 +51,14 @@ class ConfigurationKeys:
     Kept from process to process: what the user or the central system has changed stays as it is, all else follows the
     template.
 
-    :param changed: called after each change of a value.
+    :param changed: called after each change of a value, with the wall seconds within which it is to be stored.
     """
 
     name = KEYS
 
-    def __init__(self, info: StationInfo, supervision_url: str, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, info: StationInfo, supervision_url: str, changed: Callable[[float], None] = lambda within: None
+    ) -> None:
         self._tell = changed
         self._keys: dict[str, Key] = {}
         self._watchers: dict[str, list[Callable[[str], None]]] = {}
@@ -157,14 +159,17 @@ class ConfigurationKeys:
         """
         self._keepers[name.lower()] = _Keeper(allows, written)
 
-    def set(self, name: str, value: str) -> None:
-        """Write a key in the station's own name, whatever its access; create it if need be."""
+    def set(self, name: str, value: str, *, within: float = PROMISED) -> None:
+        """Write a key in the station's own name, whatever its access; create it if need be.
+
+        :param within: wall seconds until the change is stored.
+        """
         key = self._keys.get(name.lower())
         if key is None:
             key = Key(name, None)
         if key.value != value:
             self._write(key, value)
-            self._changed(key.name, value)
+            self._changed(key.name, value, within)
 
     def change(self, name: str, value: str) -> str:
         """Write a key in the central system's name (OCPP 1.6 §5.3); returns the ConfigurationStatus."""
@@ -182,7 +187,7 @@ class ConfigurationKeys:
         former = key.value or ""
         if key.value != accepted:
             self._write(key, accepted)
-            self._changed(key.name, accepted)
+            self._changed(key.name, accepted, PROMISED)
         if keeper is not None:
             keeper.written(former, accepted)
         return "RebootRequired" if key.reboot else "Accepted"
@@ -190,10 +195,10 @@ class ConfigurationKeys:
     def _write(self, key: Key, value: str) -> None:
         self._keys[key.name.lower()] = msgspec.structs.replace(key, value=value)
 
-    def _changed(self, name: str, value: str) -> None:
+    def _changed(self, name: str, value: str, within: float) -> None:
         for act in self._watchers.get(name.lower(), ()):
             act(value)
-        self._tell()
+        self._tell(within)
 
     # -- memory ------------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,10 @@ import msgspec
 if TYPE_CHECKING:
     from simulator.station.station import ChargingStation
 
-#: Wall seconds until a change is stored: of what matters at once, and of counters that only ever grow.
-SOON = 1.0
+#: Wall seconds until a change is stored: what somebody has been told is so (the central system by an Accepted, a
+#: user), what is learnt on the way, and counters that only ever grow.
+PROMISED = 0.5
+SOON = 10.0
 LATER = 300.0
 
 #: Members of what is kept that have their place beside the sections.
@@ -130,9 +132,9 @@ class StationMemory:
         if self.keeps_anything:
             self._store.join(self._hash_id, self.whole)
             if not known:
-                self._store.changed(self._hash_id, 10 * SOON)  # after the rush of the start
+                self._store.changed(self._hash_id, SOON)  # after the rush of the start
 
-    def changed(self, within: float = SOON) -> None:
+    def changed(self, within: float = PROMISED) -> None:
         """Something that is kept has changed."""
         if self._parts:
             self._store.changed(self._hash_id, within)

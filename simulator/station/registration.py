@@ -12,6 +12,7 @@ from simulator.events import Registered
 from simulator.ocpp.v16.enums import RegistrationStatus
 from simulator.ocpp.v16.messages import BootNotificationRequest, BootNotificationResponse, HeartbeatRequest
 from simulator.station.calls import CallFailed, Gate, Result
+from simulator.station.memory import SOON
 from simulator.timestamps import parse_timestamp
 from simulator.transport.connection import ConnectionClosed
 
@@ -137,7 +138,7 @@ class Registration:
             station.status.forget()
             station.log.info("registered: %s, heartbeat every %s s", answer.status, answer.interval)
             if answer.interval > 0 and answer.status == RegistrationStatus.ACCEPTED:
-                station.keys.set("HeartbeatInterval", str(answer.interval))
+                station.keys.set("HeartbeatInterval", str(answer.interval), within=SOON)  # told anew at each boot
             station.lane.open_gate(Gate.ACCEPTED)
         else:
             station.log.warning("registration %s, interval %s s", answer.status, answer.interval)

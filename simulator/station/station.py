@@ -30,7 +30,7 @@ from simulator.station.connector import Connector
 from simulator.station.firmware import FirmwareUpdates
 from simulator.station.generator import Generator
 from simulator.station.keys import ConfigurationKeys
-from simulator.station.memory import StationMemory
+from simulator.station.memory import PROMISED, StationMemory
 from simulator.station.memory_parts import parts_of
 from simulator.station.meter_signing import MeterSigning
 from simulator.station.metering import connector_meter
@@ -396,9 +396,9 @@ class ChargingStation:
         """Tell that something which people watch has changed and no event of its own says so."""
         self.publish(StationChanged)
 
-    def remember(self) -> None:
-        """Note that something has changed which outlives the process."""
-        self.memory.changed()
+    def remember(self, within: float = PROMISED) -> None:
+        """Note that something has changed which outlives the process: to be stored within so many wall seconds."""
+        self.memory.changed(within)
 
     def publish(self, kind: type[Event], *details: Any) -> None:
         """Publish an event in the station's name."""

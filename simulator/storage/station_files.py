@@ -4,8 +4,10 @@ The members ``stationInfo``, ``configurationKey`` and ``configurationHash`` are 
 stations simulator, whose files are read as well. The hash, SHA-384 over the compact JSON of all other members, tells
 whether anything is new.
 
-One task writes, in a thread and in small batches: a file at most every :data:`EVERY` seconds, complete or not at all
-(written under another name, brought to the disk, renamed).
+One task writes, in a thread and in batches; a file is written complete or not at all (under another name, brought to
+the disk, renamed). What is wanted within a second goes first and without pauses. Where that is more than a few files at
+once they are written, and so survive the end of the process, but the system brings them to the disk in its own time: to
+wait for that takes milliseconds for each.
 """
 
 from __future__ import annotations
@@ -28,11 +30,14 @@ log = get_logger("simulator.storage")
 #: The version of the files that this program writes. Files without one are that simulator's.
 VERSION = 1
 
-#: Wall seconds between two versions of one file.
-EVERY = 10.0
-#: Files in one batch, and wall seconds from one batch to the next.
+#: Changes that are wanted within so many wall seconds are urgent.
+URGENT = 1.0
+#: Files in one batch, and wall seconds from one batch to the next where nothing is urgent.
 BATCH = 25
 PAUSE = 0.1
+#: Urgent files in one batch, and how many of them are brought to the disk one by one.
+URGENT_BATCH = 100
+URGENT_SYNCED = 10
 #: At the end of a run more files than this are not brought to the disk one by one: that takes milliseconds each.
 FEW = 200
 #: Wall seconds before the next attempt after a file could not be written.
@@ -56,9 +61,11 @@ class StationFiles:
         self._members: dict[str, Callable[[], Mapping[str, Any]]] = {}
         #: Files of a newer program: not ours to write.
         self._untouchable: set[str] = set()
-        self._due: dict[str, float] = {}
-        self._heap: list[tuple[float, str]] = []
-        self._written_at: dict[str, float] = {}
+        #: Whether a file can wait, and when it is due.
+        self._due: dict[str, tuple[bool, float]] = {}
+        #: (when, whose), the urgent ones apart. Entries that :attr:`_due` knows otherwise are out of date.
+        self._urgent: list[tuple[float, str]] = []
+        self._later: list[tuple[float, str]] = []
         self._wake = trio.Event()
         self._failing = False
 
@@ -126,35 +133,41 @@ class StationFiles:
             self._path(hash_id).unlink(missing_ok=True)
 
     def changed(self, hash_id: str, within: float) -> None:
-        """Write the station's file within so many wall seconds, or later if it has been written just now."""
+        """Write the station's file in so many wall seconds, with all that changes until then."""
         if hash_id not in self._members:
             return
-        now = trio.current_time()
-        due = max(now + within, self._written_at.get(hash_id, now - EVERY) + EVERY)
-        if due < self._due.get(hash_id, float("inf")):
-            self._due[hash_id] = due
-            heapq.heappush(self._heap, (due, hash_id))
-            self._wake.set()
+        waits, due = within >= URGENT, trio.current_time() + within
+        if (waits, due) < self._due.get(hash_id, (True, float("inf"))):
+            self._due[hash_id] = waits, due
+            heap = self._later if waits else self._urgent
+            heapq.heappush(heap, (due, hash_id))
+            if heap[0] == (due, hash_id):
+                self._wake.set()
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write what is due until cancelled."""
         task_status.started()
+        pause_until = 0.0
         while True:
-            next_due = self._heap[0][0] if self._heap else float("inf")
             self._wake = trio.Event()
-            with trio.move_on_at(next_due):
-                await self._wake.wait()
-            batch = self._take_due(trio.current_time(), BATCH)
-            if batch:
+            now = trio.current_time()
+            if batch := self._take_due(self._urgent, now, URGENT_BATCH):
+                await self._write(batch, sync=len(batch) <= URGENT_SYNCED)
+            elif now >= pause_until and (batch := self._take_due(self._later, now, BATCH)):
                 await self._write(batch, sync=True)
-            await trio.sleep(PAUSE)
+                pause_until = trio.current_time() + PAUSE
+            else:
+                with trio.move_on_at(min(_first(self._urgent), max(pause_until, _first(self._later)))):
+                    await self._wake.wait()
 
     async def finish(self, within: float) -> None:
         """Write everything that has changed, for at most so many wall seconds; the user is told what is left."""
         with trio.move_on_after(within):
-            while batch := self._take_due(float("inf"), FEW):
+            while batch := self._take_due(self._urgent, float("inf"), FEW) or self._take_due(
+                self._later, float("inf"), FEW
+            ):
                 failing = self._failing
                 await self._write(batch, sync=len(self._due) <= FEW)
                 if failing and self._failing:
@@ -162,26 +175,20 @@ class StationFiles:
         if self._due:
             log.warning("%s: %s station(s) could not be written at the end", self._folder, len(self._due))
 
-    def _take_due(self, until: float, most: int) -> list[str]:
+    def _take_due(self, heap: list[tuple[float, str]], until: float, most: int) -> list[str]:
         batch: list[str] = []
-        while self._heap and self._heap[0][0] <= until and len(batch) < most:
-            due, hash_id = heapq.heappop(self._heap)
-            if self._due.get(hash_id) == due:
+        while heap and heap[0][0] <= until and len(batch) < most:
+            due, hash_id = heapq.heappop(heap)
+            if self._due.get(hash_id) == (heap is self._later, due):
                 del self._due[hash_id]
                 batch.append(hash_id)
         return batch
 
     async def _write(self, batch: Sequence[str], *, sync: bool) -> None:
-        now = trio.current_time()
-        contents = []
-        for hash_id in batch:
-            whole = self._members.get(hash_id)
-            if whole is not None:
-                self._written_at[hash_id] = now
-                contents.append((hash_id, whole()))
+        members = [(hash_id, self._members[hash_id]) for hash_id in batch if hash_id in self._members]
+        contents = [(hash_id, whole()) for hash_id, whole in members]
         failed = await trio.to_thread.run_sync(lambda: self._save(contents, sync=sync))
         for hash_id in failed:
-            self._written_at.pop(hash_id, None)
             self.changed(hash_id, RETRY_AFTER)
 
     # -- in the thread -----------------------------------------------------------------------------------------------
@@ -238,6 +245,11 @@ class StationFiles:
 
     def _path(self, hash_id: str) -> Path:
         return self._folder / f"{hash_id}.json"
+
+
+def _first(heap: list[tuple[float, str]]) -> float:
+    """When the first of the heap is due."""
+    return heap[0][0] if heap else float("inf")
 
 
 def _document(content: Mapping[str, Any], foreign: Mapping[str, Any]) -> tuple[bytes, bytes]:

@@ -84,6 +84,7 @@ async def process(
     )
     world.fleet = Fleet(services, SimulatorConfig(), Pace())
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(state.files.run)
         info = resolve_station(
             loaded,
             1,
@@ -363,7 +364,9 @@ async def test_the_availability_of_an_older_file_is_read(
 ) -> None:
     """There an Inoperative station had made all its connectors so."""
     (tmp_path / "configurations").mkdir()
-    (tmp_path / "configurations" / "hash-1.json").write_text(json.dumps({"version": 1, "memory": {"inoperative": kept}}))
+    (tmp_path / "configurations" / "hash-1.json").write_text(
+        json.dumps({"version": 1, "memory": {"inoperative": kept}})
+    )
     async with central() as world, process(world, tmp_path, in_order=True):
         await online(world, 1)
         assert [connector for connector, status in world.statuses() if status == "Unavailable"] == kept
@@ -406,6 +409,45 @@ async def test_lists_reservations_and_profiles_stay(tmp_path: Path) -> None:
             assert world.statuses(1)[-1] == "Reserved"
             assert await world.status_of("CancelReservation", reservationId=5) == "Accepted"
             assert await world.status_of("ClearChargingProfile", id=1) == "Accepted"
+
+
+async def test_a_kill_takes_back_nothing_that_was_accepted_a_second_before(tmp_path: Path) -> None:
+    keys = {"LocalAuthListEnabled": "true", "AuthorizationCacheEnabled": "true"}
+    profile = {
+        "chargingProfileId": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Absolute",
+        "chargingSchedule": {"chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 5000}]},
+    }
+    entries = [{"idTag": "KNOWN", "idTagInfo": {"status": "Accepted"}}]
+    reservation = {"connectorId": 1, "expiryDate": "2026-11-23T10:00:00Z", "idTag": "KNOWN", "reservationId": 5}
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("ChangeConfiguration", {"key": "ConnectionTimeOut", "value": "99"}),
+        ("ChangeAvailability", {"connectorId": 2, "type": "Inoperative"}),
+        ("SendLocalList", {"listVersion": 7, "updateType": "Full", "localAuthorizationList": entries}),
+        ("ReserveNow", reservation),
+        ("SetChargingProfile", {"connectorId": 2, "csChargingProfiles": profile}),
+    ]
+    async with central() as world:
+        async with process(world, tmp_path, keys=keys):
+            await online(world, 1)
+            for action, payload in asked:
+                assert await world.status_of(action, **payload) == "Accepted"
+            await world.sleep(1)
+        async with process(world, tmp_path, keys=keys):
+            await online(world, 2)
+            assert world.station.keys.number("ConnectionTimeOut") == 99
+            assert world.statuses()[-3:] == [(0, "Available"), (1, "Reserved"), (2, "Unavailable")]
+            assert (await world.call("GetLocalListVersion"))["listVersion"] == 7
+            assert await world.status_of("CancelReservation", reservationId=5) == "Accepted"
+            assert await world.status_of("ClearChargingProfile", id=1) == "Accepted"
+            assert await world.status_of("ChangeAvailability", connectorId=2, type="Operative") == "Accepted"
+            await world.sleep(1)
+        async with process(world, tmp_path, keys=keys):
+            await online(world, 3)
+            assert world.statuses()[-3:] == [(0, "Available"), (1, "Available"), (2, "Available")]
+            assert await world.status_of("ClearChargingProfile", id=1) == "Unknown"
 
 
 @pytest.mark.parametrize("switch", ["ocppPersistentConfiguration", "stationInfoPersistentConfiguration"])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trio
 
+from simulator.station.memory import PROMISED
 from simulator.storage import station_files
 from simulator.storage.station_files import StationFiles
 
@@ -61,10 +62,10 @@ async def test_many_changes_are_few_versions_and_the_last_one_is_kept(
     clerk.join("a", "b")
     nursery.start_soon(clerk.files.run)
     for _ in range(100):
-        clerk.change("a")
+        clerk.change("a", within=10)
         await trio.sleep(0.25)
     clerk.change("b", within=300)
-    assert [time for time, _ in clerk.versions] == [1.0, 11.0, 21.0]
+    assert [time for time, _ in clerk.versions] == [10.0, 20.2]
     await clerk.files.finish(10)
     assert (clerk.kept("a"), clerk.kept("b")) == (100, 1)
     before = len(clerk.versions)
@@ -72,6 +73,41 @@ async def test_many_changes_are_few_versions_and_the_last_one_is_kept(
     await trio.sleep(30)
     assert len(clerk.versions) == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.json", "b.json"]  # noqa: ASYNC240
+
+
+async def test_what_was_promised_is_on_the_disk_within_a_second_however_often_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    clerk = Clerk(tmp_path, monkeypatch)
+    clerk.join("a")
+    nursery.start_soon(clerk.files.run)
+    for number in range(1, 41):
+        clerk.change("a", within=PROMISED)
+        await trio.sleep(0.25)
+        assert number < 4 or clerk.kept("a") > number - 4  # 4 changes a second
+    assert len(clerk.versions) <= 20
+
+
+async def test_a_promise_of_every_station_at_once_goes_before_all_that_can_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    clerk = Clerk(tmp_path, monkeypatch)
+    names = [f"s{number}" for number in range(2000)]
+    clerk.join(*names)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    nursery.start_soon(clerk.files.run)
+    for name in names:
+        clerk.change(name, within=10)
+    await trio.sleep(9.7)
+    for name in names[1000:]:
+        clerk.change(name, within=PROMISED)
+    await trio.sleep(1)
+    assert {name for _, name in clerk.versions} >= set(names[1000:])
+    assert len(clerk.versions) < 1400  # the others take their time: a few, and a pause
+    assert len(synced) < 200  # and those that were promised do not wait for the disk one by one
+    await trio.sleep(10)
+    assert len(clerk.versions) == 2000
 
 
 async def test_what_only_counts_is_written_later_unless_something_else_is(
@@ -83,9 +119,9 @@ async def test_what_only_counts_is_written_later_unless_something_else_is(
     clerk.change("a", within=300)
     clerk.change("b", within=300)
     await trio.sleep(50)
-    clerk.change("b")
+    clerk.change("b", within=PROMISED)
     await trio.sleep(400)
-    assert clerk.versions == [(51.0, "b"), (300.0, "a")]
+    assert clerk.versions == [(50.5, "b"), (300.0, "a")]
 
 
 async def test_a_full_disk_is_told_once_and_every_file_is_written_when_there_is_room(
