@@ -95,7 +95,7 @@ def _availability(station: ChargingStation) -> Part:
 
 
 def _former_availability(station: ChargingStation) -> Part:
-    """The same as earlier versions kept it: one list, in which an Inoperative station had all its connectors as well."""
+    """The same as earlier files have it: one list, in which an Inoperative station had all its connectors as well."""
 
     def from_memory(kept: Any) -> None:
         found = msgspec.convert(kept, list[int])

