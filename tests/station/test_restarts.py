@@ -346,8 +346,8 @@ async def test_the_availability_of_station_and_connectors_stays_apart(tmp_path: 
         async with process(world, tmp_path, in_order=True):
             await online(world, 1)
             for connector_id in 2, 0:
-                asked = {"connectorId": connector_id, "type": "Inoperative"}
-                assert await world.status_of("ChangeAvailability", **asked) == "Accepted"
+                status = await world.status_of("ChangeAvailability", connectorId=connector_id, type="Inoperative")
+                assert status == "Accepted"
         assert content(tmp_path)["memory"]["availability"] == {"0": "Inoperative", "2": "Inoperative"}
         async with process(world, tmp_path, in_order=True):
             await online(world, 2)

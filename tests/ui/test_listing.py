@@ -88,6 +88,23 @@ async def test_of_connectors_only_the_members_asked_for_are_told() -> None:
         assert {"availability", "connectorStatus", "MeterValues"} <= everything.keys()
 
 
+async def test_the_availability_of_station_and_connectors_is_told_apart() -> None:
+    async with ui_house(stations={"schneider": 1}) as house:
+        await house.ready()
+        station_id = house.stations[0].info.station_id
+        for connector_id in 2, 0:
+            asked = {"connectorId": connector_id, "type": "Inoperative"}
+            answer = await house.central.station(station_id).call("ChangeAvailability", asked)
+            assert answer == {"status": "Accepted"}
+        fields = ["connectors.availability"]
+        answer = await house.call("listChargingStations", {"fields": fields})
+        assert [connector["availability"] for connector in answer["chargingStations"][0]["connectors"]] == [
+            "Inoperative",
+            "Operative",  # and Unavailable as long as the station is
+            "Inoperative",
+        ]
+
+
 async def test_both_generations_of_clients_find_what_they_read() -> None:
     async with ui_house(stations={"keba": 1}) as house:
         await house.ready()
