@@ -20,7 +20,7 @@ from simulator.config.model import SimulatorConfig
 from simulator.control.fleet import Fleet, Pace
 from simulator.csms.central import CentralSystem
 from simulator.csms.policy import BootPolicy
-from simulator.events import EventBus
+from simulator.events import EventBus, Timed
 from simulator.ids import MessageIds
 from simulator.interrupts import STOP_SIGNALS
 from simulator.ocpp.validation import PayloadValidator
@@ -40,6 +40,7 @@ from simulator.telemetry.statistics import FleetStatistics
 from simulator.telemetry.wire_log import WireLog
 from simulator.templates.fleet import FleetPlan, choose_supervision_url
 from simulator.templates.info import resolve_station
+from simulator.templates.load import LoadedTemplate
 from simulator.transport.connection import Limits
 from simulator.transport.websocket import Dialer
 
@@ -125,6 +126,8 @@ class Simulator:
         #: Whether a second signal ended the run at once.
         self.cut_short = False
         self._stop_wanted = trio.Event()
+        self._early: dict[str, tuple[str, float]] = {}
+        self._timed_templates: set[Path] = set()
         self._begun = time.monotonic()
         self._probe = SpeedProbe()
         self.fleet: Fleet
@@ -233,6 +236,7 @@ class Simulator:
         )
         if state is not None:
             state.journal.open(self.clock.now)
+            state.files.timed = self._timed
         self.fleet = Fleet(services, self.config, self._pace)
         for number, planned in enumerate(self._plan.stations):
             if number % BATCH == 0:
@@ -260,6 +264,23 @@ class Simulator:
                 rng=rng,
             )
             self.fleet.add(info, url)
+            self._tell_early(planned.hash_id, planned.entry.loaded)
+
+    def _timed(self, hash_id: str, name: str, seconds: float) -> None:
+        """Tell how long something took that a station's files did."""
+        station = self.fleet.get(hash_id)
+        if station is None:  # its file is read before it is made
+            self._early[hash_id] = (name, seconds)
+        else:
+            self.bus.publish(Timed(hash_id, station.info.station_id, name, seconds))
+
+    def _tell_early(self, hash_id: str, template: LoadedTemplate) -> None:
+        """Tell what was timed before the station was there: its file, and for one station each template."""
+        if (early := self._early.pop(hash_id, None)) is not None:
+            self._timed(hash_id, *early)
+        if template.path not in self._timed_templates:
+            self._timed_templates.add(template.path)
+            self._timed(hash_id, "charging station template read", template.read_seconds)
 
     def _real_time(self, virtual: float) -> float:
         """What the machine's clock, by which logs are dated, shows at an instant of virtual time."""
@@ -276,6 +297,8 @@ class Simulator:
         while True:
             await trio.sleep(self.config.log_statistics_interval)
             log.info(self.statistics.log_line())
+            if (line := self.statistics.actions_line()) is not None:
+                log.info("statistics by action: %s", line)
 
     async def _end_after(self, seconds: float) -> None:
         await trio.sleep(seconds)

@@ -40,9 +40,10 @@ class StationCrashed(Event, frozen=True, gc=False):
 
 
 class Connected(Event, frozen=True, gc=False):
-    """The WebSocket to the central system is open."""
+    """The WebSocket to the central system is open, ``seconds`` of wall time after the attempt began."""
 
     url: str
+    seconds: float = 0.0
 
 
 class ConnectFailed(Event, frozen=True, gc=False):
@@ -61,10 +62,14 @@ class Disconnected(Event, frozen=True, gc=False):
 
 
 class Registered(Event, frozen=True, gc=False):
-    """The central system answered BootNotification: ``Accepted``, ``Pending`` or ``Rejected``."""
+    """The central system answered BootNotification: ``Accepted``, ``Pending`` or ``Rejected``.
+
+    ``seconds`` of wall time from the open connection to its first Accepted; None for any other answer.
+    """
 
     status: str
     interval: int
+    seconds: float | None = None
 
 
 class StationChanged(Event, frozen=True, gc=False):
@@ -109,6 +114,13 @@ class MeterSampled(Event, frozen=True, gc=False):
     soc: float | None
 
 
+class Timed(Event, frozen=True, gc=False):
+    """Something else than a CALL took ``seconds`` of wall time: ``StartTransaction with ATG``, reading a template."""
+
+    name: str
+    seconds: float
+
+
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 
@@ -136,6 +148,12 @@ class CallErrorReceived(Event, frozen=True, gc=False):
 
 class CallTimedOut(Event, frozen=True, gc=False):
     """No answer to our CALL within its deadline."""
+
+    action: str
+
+
+class CallLost(Event, frozen=True, gc=False):
+    """The connection went while our CALL waited for its answer."""
 
     action: str
 

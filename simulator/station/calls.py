@@ -27,7 +27,7 @@ import outcome
 import trio
 
 from simulator.clock import Timer
-from simulator.events import CallAnswered, CallErrorReceived, CallSent, CallTimedOut, OddFrameReceived
+from simulator.events import CallAnswered, CallErrorReceived, CallLost, CallSent, CallTimedOut, OddFrameReceived
 from simulator.ocpp.errors import read_error_code
 from simulator.ocpp.frames import CallError, CallResult, encode_call
 from simulator.ocpp.v16.messages import RESPONSES, Request, Response, action_of, to_payload
@@ -229,6 +229,7 @@ class CallLane:
         self._stop_deadline()
         lost: list[QueuedCall] = []
         if self._in_flight is not None:
+            self._services.bus.publish(CallLost(self._hash_id, self._station_id, self._in_flight.action))
             if not self._in_flight.of_transaction:
                 lost.append(self._in_flight)
             else:

@@ -160,6 +160,7 @@ class Line:
         way = station.security.way()
         timeout = way.options.handshake_timeout
         self.state = 0
+        begun = station.clock.wall()
         try:
             url = connection_url(way.url, station.info.station_id)
             with trio.CancelScope() as self._scope:
@@ -171,7 +172,7 @@ class Line:
                     open_timeout=timeout / 1000 if timeout else OPEN_TIMEOUT,
                 ) as connection:
                     station.security.opened(way, connection)
-                    await self._converse(connection, url)
+                    await self._converse(connection, url, station.clock.wall() - begun)
         except OpenFailed as error:
             station.log.warning("cannot connect to %s: %s", way.url, error)
             self._at_once = station.security.open_failed(way, error) or self._at_once
@@ -181,12 +182,12 @@ class Line:
             self.state = 3
         return None
 
-    async def _converse(self, connection: Connection, url: str) -> None:
+    async def _converse(self, connection: Connection, url: str, seconds: float) -> None:
         station = self._station
         opened = station.clock.wall()
         self._connection, self.state = connection, 1
         station.log.info("connected to %s", url)
-        station.publish(Connected, url)
+        station.publish(Connected, url, seconds)
         code, reason = 1000, "closed by the station"
         try:
             async with trio.open_nursery() as nursery:

@@ -9,6 +9,7 @@ import trio
 
 from simulator.clock import Alarm
 from simulator.energy.vehicle import Goal
+from simulator.events import Timed
 from simulator.ocpp.v16.enums import ChargePointStatus, Reason
 from simulator.station.arrivals import draw, wait_through
 from simulator.station.authorization import DEFAULT_ID_TAG
@@ -255,8 +256,10 @@ class Generator:
         if transaction.ended:
             return  # stopped by somebody else
         status.stop_transaction_requests += 1
+        asked = station.clock.wall()
 
         def count(accepted: bool) -> None:
+            station.publish(Timed, "StopTransaction with ATG", station.clock.wall() - asked)
             if accepted:
                 status.accepted_stop_transaction_requests += 1
             else:
@@ -298,9 +301,11 @@ class Generator:
         if not connector.ready or not station.in_service:
             return False  # things changed while the central system thought
         status.start_transaction_requests += 1
+        asked = station.clock.wall()
         transaction = station.sessions.begin(connector, id_tag)
 
         def count(accepted: bool) -> None:
+            station.publish(Timed, "StartTransaction with ATG", station.clock.wall() - asked)
             if accepted:
                 status.accepted_start_transaction_requests += 1
             else:

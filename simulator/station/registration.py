@@ -42,6 +42,8 @@ class Registration:
         self._ping_due = 0.0
         #: Wall instant of the next BootNotification while Pending or Rejected; holds across reconnections.
         self._boot_due = 0.0
+        #: Wall instant of the open connection on which the station boots, until it is accepted.
+        self._attached: float | None = None
         station.keys.watch("HeartbeatInterval", lambda _: self._restart_heartbeat())
         station.keys.watch("WebSocketPingInterval", lambda _: self._restart_ping())
 
@@ -55,6 +57,7 @@ class Registration:
         self.answer = None
         self.status = RegistrationStatus.ACCEPTED if self._station.info.template.auto_register else None
         self._boot_due = 0.0
+        self._attached = None
         self._again = Alarm(self._station.clock)
 
     def attach(self, post: Callable[[str], None]) -> None:
@@ -66,6 +69,8 @@ class Registration:
             RegistrationStatus.REJECTED: Gate.REJECTED,
         }[self.status]
         boots = self.answer is None
+        if boots:
+            self._attached = self._station.clock.wall()
         self._station.lane.attach(post, Gate.BOOTING if boots else gate)
 
     def boot_again(self) -> None:
@@ -132,7 +137,7 @@ class Registration:
         automatic = station.info.template.auto_register
         self.answer = answer
         self.status = RegistrationStatus.ACCEPTED if automatic else RegistrationStatus(answer.status)
-        station.publish(Registered, str(answer.status), answer.interval)
+        station.publish(Registered, str(answer.status), answer.interval, self._boot_time(answer.status))
         station.synchronise_clock(answer.current_time)
         if self.accepted:
             station.status.forget()
@@ -145,6 +150,14 @@ class Registration:
             station.lane.open_gate(Gate.PENDING if self.status is RegistrationStatus.PENDING else Gate.REJECTED)
             self._boot_due = station.clock.wall() + (answer.interval if answer.interval > 0 else BOOT_RETRY)
             self._alarm.ring()  # where it was accepted before, heartbeats end
+
+    def _boot_time(self, status: str) -> float | None:
+        """Wall seconds from the open connection to its first acceptance; None if this is none."""
+        if status != RegistrationStatus.ACCEPTED or self._attached is None:
+            return None
+        seconds = self._station.clock.wall() - self._attached
+        self._attached = None
+        return seconds
 
     def refreshed(self, answer: BootNotificationResponse) -> None:
         """Take the answer to a BootNotification that was sent besides the registration (control protocol)."""

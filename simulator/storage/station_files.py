@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import heapq
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ FEW = 200
 #: Wall seconds before the next attempt after a file could not be written.
 RETRY_AFTER = 30.0
 
+#: What is told to :attr:`StationFiles.timed`: the names that performance records have for it.
+READ = "charging station configuration read"
+WRITE = "charging station configuration write"
+
 _HASH = "configurationHash"
 _OURS = frozenset({"version", "stationInfo", "configurationKey", "memory", _HASH})
 
@@ -68,6 +73,8 @@ class StationFiles:
         self._later: list[tuple[float, str]] = []
         self._wake = trio.Event()
         self._failing = False
+        #: Told how long reading and writing a station's file took: (hashId, what was done, seconds).
+        self.timed: Callable[[str, str, float], None] = lambda hash_id, name, seconds: None
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -81,7 +88,9 @@ class StationFiles:
         if hash_id not in self._present:
             return {}
         if hash_id not in self._recalled:
+            begun = time.perf_counter()
             self._recalled[hash_id] = self._read(hash_id)
+            self.timed(hash_id, READ, time.perf_counter() - begun)
         return self._recalled[hash_id]
 
     def _read(self, hash_id: str) -> dict[str, Any]:
@@ -187,20 +196,26 @@ class StationFiles:
     async def _write(self, batch: Sequence[str], *, sync: bool) -> None:
         members = [(hash_id, self._members[hash_id]) for hash_id in batch if hash_id in self._members]
         contents = [(hash_id, whole()) for hash_id, whole in members]
-        failed = await trio.to_thread.run_sync(lambda: self._save(contents, sync=sync))
+        took: dict[str, float] = {}
+        failed = await trio.to_thread.run_sync(lambda: self._save(contents, sync=sync, took=took))
+        for hash_id, seconds in took.items():
+            self.timed(hash_id, WRITE, seconds)
         for hash_id in failed:
             self.changed(hash_id, RETRY_AFTER)
 
     # -- in the thread -----------------------------------------------------------------------------------------------
 
-    def _save(self, contents: Sequence[tuple[str, Mapping[str, Any]]], *, sync: bool) -> list[str]:
-        """Write files; returns whose could not be written."""
+    def _save(
+        self, contents: Sequence[tuple[str, Mapping[str, Any]]], *, sync: bool, took: dict[str, float] | None = None
+    ) -> list[str]:
+        """Write files; returns whose could not be written. ``took`` gets the seconds of each that was."""
         failed: list[str] = []
         reason: OSError | None = None
         for hash_id, content in contents:
             digest, text = _document(content, self._foreign.get(hash_id, {}))
             if self._hashes.get(hash_id) == digest:
                 continue
+            begun = time.perf_counter()
             try:
                 self._replace(hash_id, text, sync=sync)
             except OSError as error:
@@ -209,6 +224,8 @@ class StationFiles:
             else:
                 self._hashes[hash_id] = digest
                 self._present.add(hash_id)
+                if took is not None:
+                    took[hash_id] = time.perf_counter() - begun
         if reason is not None and not self._failing:
             log.warning(
                 "%s: station files cannot be written (%s): the fleet goes on, and writes them when that is mended",

@@ -31,13 +31,26 @@ class Names(enum.Enum):
 class ActionStatistics:
     """Counts of one action in both directions, and how long its answers took."""
 
-    __slots__ = ("_at", "_mean", "_squares", "_values", "count", "errors", "greatest", "least", "requests", "responses")
+    __slots__ = (
+        "_at",
+        "_mean",
+        "_squares",
+        "_told",
+        "_values",
+        "count",
+        "errors",
+        "greatest",
+        "least",
+        "requests",
+        "responses",
+    )
 
     def __init__(self) -> None:
         self.requests = 0
         self.responses = 0
         self.errors = 0
         self.count = 0
+        self._told = 0
         self.least = math.inf
         self.greatest = -math.inf
         self._mean = 0.0
@@ -70,8 +83,11 @@ class ActionStatistics:
         first = self.count % SERIES_LENGTH if self.count > SERIES_LENGTH else 0
         return kept[first:] + kept[:first]
 
-    def data(self, names: Names) -> dict[str, Any]:
-        """The ``statisticsData`` of the action; a member is absent until there is something to tell."""
+    def data(self, names: Names, *, fresh: bool = False) -> dict[str, Any]:
+        """The ``statisticsData`` of the action; a member is absent until there is something to tell.
+
+        :param fresh: leave out of the series what an earlier call of this kind has told.
+        """
         first = names is Names.COUNT_FIRST
         data: dict[str, Any] = {}
         for noun, count in (("Request", self.requests), ("Response", self.responses), ("Error", self.errors)):
@@ -81,9 +97,13 @@ class ActionStatistics:
             return data
         series = self.series()
         values = sorted(value for _, value in series)
+        told = series
+        if fresh:
+            told = series[max(0, len(series) - (self.count - self._told)) :]
+            self._told = self.count
         data["countTimeMeasurement" if first else "timeMeasurementCount"] = self.count
         data["timeMeasurementSeries" if first else "measurementTimeSeries"] = [
-            {"timestamp": round(at * 1000), "value": _rounded(value)} for at, value in series
+            {"timestamp": round(at * 1000), "value": _rounded(value)} for at, value in told
         ]
         data["currentTimeMeasurement"] = _rounded(series[-1][1])
         data["minTimeMeasurement"] = _rounded(self.least)

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from simulator.timestamps import format_timestamp
+
 from .action_statistics import MAX_ACTIONS, OTHER, ActionStatistics, Names
 
 
@@ -45,6 +47,7 @@ class Station:
         "created",
         "energy",
         "errors",
+        "fresh",
         "name",
         "odd",
         "opened",
@@ -61,6 +64,7 @@ class Station:
         self.name = name
         self.created = created
         self.updated = 0.0
+        self.fresh = False  # whether there is anything that no record for storage has told
         self.url = ""
         self.started = self.connected = self.accepted = False
         self.charging = 0  # one bit for each connector that charges
@@ -76,6 +80,11 @@ class Station:
         return actions.get(name) or actions.setdefault(
             name if len(actions) < MAX_ACTIONS else OTHER, ActionStatistics()
         )
+
+    def touch(self, now: float) -> None:
+        """Something of an action was counted."""
+        self.updated = now
+        self.fresh = True
 
     def counters(self, hash_id: str) -> StationCounters:
         """What others may see."""
@@ -99,7 +108,14 @@ class Station:
             energy_wh=self.energy,
         )
 
-    def record(self, hash_id: str, names: Names) -> dict[str, Any] | None:
+    def fresh_record(self, hash_id: str) -> dict[str, Any] | None:
+        """The record for storage, with the measurements since the last one; None where nothing is new."""
+        if not self.fresh:
+            return None
+        self.fresh = False
+        return self.record(hash_id, Names.COUNT_FIRST, fresh=True)
+
+    def record(self, hash_id: str, names: Names, *, fresh: bool = False) -> dict[str, Any] | None:
         """The performance record; None where the station keeps no statistics of actions."""
         if self.actions is None:
             return None
@@ -107,11 +123,11 @@ class Station:
             "id": hash_id,
             "name": self.name,
             "uri": self.url,
-            "createdAt": round(self.created * 1000),
+            "createdAt": format_timestamp(self.created),
         }
         if self.updated:
-            record["updatedAt"] = round(self.updated * 1000)
-        record["statisticsData"] = {name: action.data(names) for name, action in self.actions.items()}
+            record["updatedAt"] = format_timestamp(self.updated)
+        record["statisticsData"] = {name: action.data(names, fresh=fresh) for name, action in self.actions.items()}
         return record
 
     def log_line(self) -> str | None:

@@ -11,12 +11,13 @@ import msgspec
 from simulator import events
 from simulator.events import EventBus
 
-from .action_statistics import MAX_ACTIONS, OTHER, Names
+from .action_statistics import Names
+from .fleet_actions import ActionSummary, FleetActions, LatencySummary
 from .histogram import Histogram
 from .redaction import redact_text
 from .station_statistics import Station, StationCounters
 
-__all__ = ["FleetStatistics", "LatencySummary", "Names", "StationCounters", "StationStates"]
+__all__ = ["ActionSummary", "FleetStatistics", "LatencySummary", "Names", "StationCounters", "StationStates"]
 
 
 class StationStates(msgspec.Struct, frozen=True):
@@ -28,17 +29,6 @@ class StationStates(msgspec.Struct, frozen=True):
     accepted: int
     """Of all stations: Accepted at least once in this run."""
     charging: int
-
-
-class LatencySummary(msgspec.Struct, frozen=True):
-    """From CALL to its answer, in milliseconds of wall time. None while nothing was measured."""
-
-    count: int
-    p50: float | None
-    p95: float | None
-    p99: float | None
-    max: float | None
-    mean: float | None
 
 
 class FleetStatistics:
@@ -64,6 +54,7 @@ class FleetStatistics:
         self.calls_answered = 0
         self.call_errors = 0
         self.call_timeouts = 0
+        self.calls_lost = 0
         self.calls_received = 0
         self.transactions_started = 0
         self.transactions_stopped = 0
@@ -79,12 +70,18 @@ class FleetStatistics:
         self._keeps_actions = keeps_actions
         self._now = now
         self._stations: dict[str, Station] = {}
-        self._latency: dict[str, Histogram] = {}
+        #: The last records of stations that were deleted; kept only while somebody takes records.
+        self._departed: list[dict[str, Any]] | None = None
+        self._actions = FleetActions()
+        self._connecting = Histogram()
+        self._booting = Histogram()
         self._unsubscribe = [
             bus.subscribe(events.CallSent, self._on_sent),
             bus.subscribe(events.CallAnswered, self._on_answered),
             bus.subscribe(events.CallErrorReceived, self._on_error),
             bus.subscribe(events.CallTimedOut, self._on_timeout),
+            bus.subscribe(events.CallLost, self._on_lost),
+            bus.subscribe(events.Timed, self._on_timed),
             bus.subscribe(events.CallReceived, self._on_received),
             bus.subscribe(events.OddFrameReceived, self._on_odd_frame),
             bus.subscribe(events.StationStarted, self._on_started),
@@ -134,36 +131,61 @@ class FleetStatistics:
 
     def latency(self, action: str | None = None) -> LatencySummary:
         """How long answers took: of one action, or of all. A CALLERROR is an answer, a missed deadline is none."""
-        histogram = self.latency_histogram(action)
-        if not histogram.count:
-            return LatencySummary(0, None, None, None, None, None)
-        p50, p95, p99 = (_milliseconds(value) for value in histogram.percentiles(50, 95, 99))
-        greatest, mean = _milliseconds(histogram.greatest), _milliseconds(histogram.total / histogram.count)
-        return LatencySummary(histogram.count, p50, p95, p99, greatest, mean)
+        return LatencySummary.of(self._actions.latency(action))
+
+    def connect_time(self) -> LatencySummary:
+        """How long connections took to open: name resolution, TCP, TLS and the WebSocket handshake."""
+        return LatencySummary.of(self._connecting)
+
+    def boot_time(self) -> LatencySummary:
+        """How long stations took from an open connection to their acceptance, Pending and Rejected included."""
+        return LatencySummary.of(self._booting)
+
+    @property
+    def in_flight(self) -> int:
+        """CALLs that wait for their answer now."""
+        done = self.calls_answered + self.call_errors + self.call_timeouts + self.calls_lost
+        return self.calls_sent - done
 
     def latency_histogram(self, action: str | None = None) -> Histogram:
         """A copy of the histogram of seconds from CALL to answer: of one action, or of all."""
-        merged = Histogram()
-        for name, histogram in self._latency.items():
-            if action is None or name == action:
-                merged.merge(histogram)
-        return merged
+        return self._actions.latency(action)
 
     def actions(self) -> list[str]:
         """The actions of which an answer was measured."""
-        return sorted(self._latency)
+        return self._actions.measured()
+
+    def by_action(self) -> list[ActionSummary]:
+        """The counts and latencies of each action that was sent or received, by name."""
+        return list(self._actions.summaries())
 
     def log_line(self) -> str:
         """The fleet's statistics for the log, in one line."""
-        states, latency = self.states(), self.latency()
+        states = self.states()
         return (
             f"stations: {states.configured} configured, {states.started} started, {states.connected} connected, "
             f"{states.accepted} accepted, {states.charging} charging; "
             f"calls: {self.calls_sent} sent, {self.calls_answered} answered, {self.call_errors} errors, "
-            f"{self.call_timeouts} timeouts, {self.calls_received} received; "
+            f"{self.call_timeouts} timeouts, {self.in_flight} in flight, {self.calls_received} received; "
             f"transactions: {self.transactions_started} started, {self.transactions_stopped} stopped, "
-            f"{self.energy_wh / 1000:.3f} kWh; " + _latency_text(latency)
+            f"{self.energy_wh / 1000:.3f} kWh; latency: {self.latency().text()}; "
+            f"connect time: {self.connect_time().text()}; boot time: {self.boot_time().text()}"
         )
+
+    def actions_line(self) -> str | None:
+        """The counts and latencies of each action for the log, in one line; None while there are none."""
+        parts = []
+        for each in self.by_action():
+            part = f"{each.action}: "
+            if each.sent:
+                part += (
+                    f"{each.sent} sent, {each.answered} answered, {each.errors} errors, {each.timeouts} timeouts, "
+                    f"{each.in_flight} in flight, {each.latency.text()}"
+                )
+            if each.received:
+                part += f"{', ' if each.sent else ''}{each.received} received"
+            parts.append(part)
+        return "; ".join(parts) or None
 
     # -- reading: stations ---------------------------------------------------------------------------------------------
 
@@ -182,10 +204,16 @@ class FleetStatistics:
         station = self._stations.get(hash_id)
         return None if station is None else station.record(hash_id, names)
 
-    def records(self, names: Names = Names.COUNT_FIRST, *, since: float = 0.0) -> Iterator[dict[str, Any]]:
-        """The records of all stations that keep them and counted something at ``since`` (POSIX seconds) or later."""
+    def fresh_records(self) -> Iterator[dict[str, Any]]:
+        """The records, for storage, of the stations that measured or counted something since their last such record.
+
+        The series of each holds only what was measured since then: together they tell everything, and nothing twice.
+        One reader takes them; what he has not taken of deleted stations is kept for him from his first call on.
+        """
+        departed, self._departed = self._departed, []
+        yield from departed or ()
         for hash_id, station in list(self._stations.items()):
-            if station.updated >= since and (record := self.record(hash_id, names)) is not None:
+            if (record := station.fresh_record(hash_id)) is not None:
                 yield record
 
     def station_log_line(self, hash_id: str) -> str | None:
@@ -197,14 +225,18 @@ class FleetStatistics:
         """Add a measurement that is no answer to a CALL: reading a template, writing a station's file."""
         station = self._stations.get(hash_id) or self._add(hash_id, station_id)
         if (action := station.action(name)) is not None:
-            station.updated = now = self._now()
+            now = self._now()
+            station.touch(now)
             action.measure(seconds * 1000, now)
 
     def forget(self, hash_id: str) -> None:
         """Drop the counters of a deleted station; those of the fleet keep what it did."""
         station = self._stations.pop(hash_id, None)
-        if station is not None:
-            self._leave(station)
+        if station is None:
+            return
+        self._leave(station)
+        if self._departed is not None and (record := station.fresh_record(hash_id)) is not None:
+            self._departed.append(record)
 
     # -- counting ------------------------------------------------------------------------------------------------------
 
@@ -219,17 +251,21 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.sent += 1
         self.calls_sent += 1
+        self._actions[event.action].sent += 1
         if (action := station.action(event.action)) is not None:
-            station.updated = self._now()
+            station.touch(self._now())
             action.requests += 1
 
     def _on_answered(self, event: events.CallAnswered) -> None:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.answered += 1
         self.calls_answered += 1
-        (self._latency.get(event.action) or self._add_latency(event.action)).record(event.seconds)
+        counters = self._actions[event.action]
+        counters.answered += 1
+        counters.measure(event.seconds)
         if (action := station.action(event.action)) is not None:
-            station.updated = now = self._now()
+            now = self._now()
+            station.touch(now)
             action.responses += 1
             action.measure(event.seconds * 1000, now)
 
@@ -237,9 +273,12 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.errors += 1
         self.call_errors += 1
-        (self._latency.get(event.action) or self._add_latency(event.action)).record(event.seconds)
+        counters = self._actions[event.action]
+        counters.errors += 1
+        counters.measure(event.seconds)
         if (action := station.action(event.action)) is not None:
-            station.updated = now = self._now()
+            now = self._now()
+            station.touch(now)
             action.errors += 1
             action.measure(event.seconds * 1000, now)
 
@@ -247,13 +286,22 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.timeouts += 1
         self.call_timeouts += 1
+        self._actions[event.action].timeouts += 1
+
+    def _on_lost(self, event: events.CallLost) -> None:
+        self.calls_lost += 1
+        self._actions[event.action].lost += 1
+
+    def _on_timed(self, event: events.Timed) -> None:
+        self.measure(event.hash_id, event.station_id, event.name, event.seconds)
 
     def _on_received(self, event: events.CallReceived) -> None:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.received += 1
         self.calls_received += 1
+        self._actions[event.action].received += 1
         if (action := station.action(event.action)) is not None:
-            station.updated = self._now()
+            station.touch(self._now())
             action.requests += 1
             if event.error is None:
                 action.responses += 1
@@ -264,9 +312,6 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.odd += 1
         self.odd_frames[event.kind] = self.odd_frames.get(event.kind, 0) + 1
-
-    def _add_latency(self, action: str) -> Histogram:
-        return self._latency.setdefault(action if len(self._latency) < MAX_ACTIONS else OTHER, Histogram())
 
     # -- states --------------------------------------------------------------------------------------------------------
 
@@ -299,6 +344,7 @@ class FleetStatistics:
         station.url = redact_text(event.url)
         station.connects += 1
         self.connects += 1
+        self._connecting.record(event.seconds)
         if not station.connected:
             station.connected = True
             self._connected += 1
@@ -315,6 +361,8 @@ class FleetStatistics:
 
     def _on_registered(self, event: events.Registered) -> None:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
+        if event.seconds is not None:
+            self._booting.record(event.seconds)
         if event.status == "Accepted":
             station.accepted = True
             self._ever_accepted.add(event.hash_id)
@@ -347,13 +395,3 @@ class FleetStatistics:
         self._charging -= bool(station.charging)
         station.started = station.connected = False
         station.charging = 0
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 3)
-
-
-def _latency_text(latency: LatencySummary) -> str:
-    if not latency.count:
-        return "latency: nothing measured yet"
-    return f"latency: p50 {latency.p50} ms, p95 {latency.p95} ms, p99 {latency.p99} ms, max {latency.max} ms"

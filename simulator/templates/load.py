@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import re
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class LoadedTemplate(msgspec.Struct, frozen=True):
     """A template, its file as it was read, and what is to be said about it.
 
     ``raw``: the document without ``null`` members. ``template_hash``: SHA-384 of the compact JSON of ``raw``, in hex;
-    an edit of the layout alone keeps it.
+    an edit of the layout alone keeps it. ``read_seconds``: how long it took to read and check.
     """
 
     template: StationTemplate
@@ -35,6 +36,7 @@ class LoadedTemplate(msgspec.Struct, frozen=True):
     path: Path
     template_hash: str
     problems: list[Problem]
+    read_seconds: float = 0.0
 
     @property
     def name(self) -> str:
@@ -44,8 +46,10 @@ class LoadedTemplate(msgspec.Struct, frozen=True):
 
 def load_template(path: Path) -> LoadedTemplate:
     """Read a template. Raises ConfigurationError with all problems if there is an error among them."""
+    begun = time.perf_counter()
     report = Report(str(path))
-    return _resolve(read_json(path, report), path, report)
+    loaded = _resolve(read_json(path, report), path, report)
+    return msgspec.structs.replace(loaded, read_seconds=time.perf_counter() - begun)
 
 
 def build_template(document: dict[str, Any], path: Path) -> LoadedTemplate:

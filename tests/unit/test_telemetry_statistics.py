@@ -7,6 +7,7 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from simulator.events import (
     CallAnswered,
     CallErrorReceived,
+    CallLost,
     CallReceived,
     CallSent,
     CallTimedOut,
@@ -29,6 +31,7 @@ from simulator.events import (
     StationCrashed,
     StationStarted,
     StationStopped,
+    Timed,
     TransactionStarted,
     TransactionStopped,
 )
@@ -57,7 +60,7 @@ def nearest_rank(values: Sequence[float], percent: float) -> float:
 
 
 @given(
-    values=st.lists(st.floats(min_value=1e-9, max_value=1e9), min_size=1, max_size=200),
+    values=st.lists(st.floats(min_value=1e-6, max_value=3600), min_size=1, max_size=200),
     percent=st.floats(min_value=0, max_value=100),
 )
 def test_percentiles_are_within_one_percent_of_the_exact_ones(values: list[float], percent: float) -> None:
@@ -203,6 +206,63 @@ def test_states_follow_the_life_of_the_stations() -> None:
     assert fleet.crashes == 1
 
 
+def test_counts_by_action_and_what_is_in_flight() -> None:
+    bus = EventBus()
+    fleet = FleetStatistics(bus)
+    assert fleet.actions_line() is None
+    publish(
+        bus,
+        *exchange(A, "Heartbeat", 0.002),
+        CallSent(*A, "Heartbeat"),
+        CallErrorReceived(*A, "Heartbeat", "InternalError", "", 0.004),
+        CallSent(*A, "Heartbeat"),
+        CallTimedOut(*A, "Heartbeat"),
+        CallSent(*A, "MeterValues"),
+        CallLost(*A, "MeterValues"),
+        CallSent(*B, "MeterValues"),
+        CallReceived(*B, "Reset", None),
+    )
+    assert fleet.in_flight == 1
+    heartbeat, meter_values, reset = fleet.by_action()
+    assert (heartbeat.action, heartbeat.sent, heartbeat.answered, heartbeat.errors) == ("Heartbeat", 3, 1, 1)
+    assert (heartbeat.timeouts, heartbeat.lost, heartbeat.in_flight, heartbeat.latency.count) == (1, 0, 0, 2)
+    assert (meter_values.sent, meter_values.lost, meter_values.in_flight) == (2, 1, 1)
+    assert meter_values.latency.p50 is None
+    assert (reset.sent, reset.received) == (0, 1)
+    line = fleet.actions_line()
+    assert line is not None
+    assert "Heartbeat: 3 sent, 1 answered, 1 errors, 1 timeouts, 0 in flight, p50 2.0" in line
+    assert "MeterValues: 2 sent, 0 answered, 0 errors, 0 timeouts, 1 in flight, nothing measured yet" in line
+    assert line.endswith("Reset: 1 received")
+    assert "1 in flight" in fleet.log_line()
+
+
+def test_connect_and_boot_time() -> None:
+    bus = EventBus()
+    fleet = FleetStatistics(bus)
+    assert fleet.connect_time().p50 is None
+    publish(
+        bus,
+        Connected(*A, "ws://h/CS-A", 0.25),
+        Registered(*A, "Pending", 60),
+        Registered(*A, "Accepted", 60, 61.5),
+        Connected(*A, "ws://h/CS-A", 0.35),
+    )
+    assert (fleet.connect_time().count, fleet.connect_time().max) == (2, 350)
+    assert (fleet.boot_time().count, fleet.boot_time().max) == (1, 61_500)
+    assert "boot time: p50 61500.0 ms" in fleet.log_line()
+
+
+def test_what_is_no_call_is_measured_under_its_name() -> None:
+    bus = EventBus()
+    fleet = FleetStatistics(bus)
+    publish(bus, Timed(*A, "StartTransaction with ATG", 0.5))
+    record = fleet.record(A[0])
+    assert record is not None
+    assert record["statisticsData"]["StartTransaction with ATG"]["currentTimeMeasurement"] == 500
+    assert fleet.by_action() == []
+
+
 def test_the_log_line_tells_the_numbers() -> None:
     bus = EventBus()
     fleet = FleetStatistics(bus, configured=4)
@@ -265,7 +325,7 @@ def test_a_record_has_the_exact_figures_of_its_measurements(count: int) -> None:
         "id": A[0],
         "name": "CS-A",
         "uri": "ws://***@h/CS-A",
-        "createdAt": 1_000_000_000,
+        "createdAt": "1970-01-12T13:46:40.000Z",
     }
     assert record["updatedAt"] > record["createdAt"]
     data = record["statisticsData"]["Authorize"]
@@ -358,14 +418,14 @@ def test_only_stations_that_want_statistics_keep_them_and_a_restart_asks_again()
     wanting = {A[0]}
     fleet = FleetStatistics(bus, keeps_actions=lambda hash_id: hash_id in wanting)
     publish(bus, StationStarted(*A), StationStarted(*B), *exchange(A, "Heartbeat", 0.1), *exchange(B, "Heartbeat", 0.1))
-    assert [record["id"] for record in fleet.records()] == [A[0]]
+    assert [record["id"] for record in fleet.fresh_records()] == [A[0]]
     assert fleet.record(B[0]) is None
     assert fleet.station_log_line(B[0]) is None
 
     wanting.symmetric_difference_update({A[0], B[0]})
     publish(bus, StationStopped(*A), StationStopped(*B), StationStarted(*A), StationStarted(*B))
     publish(bus, *exchange(A, "Heartbeat", 0.1), *exchange(B, "Heartbeat", 0.1))
-    assert [record["id"] for record in fleet.records()] == [B[0]]
+    assert [record["id"] for record in fleet.fresh_records()] == [B[0]]
 
 
 def test_a_restart_goes_on_measuring() -> None:
@@ -378,15 +438,49 @@ def test_a_restart_goes_on_measuring() -> None:
     assert record["statisticsData"]["Heartbeat"]["countTimeMeasurement"] == 2
 
 
-def test_records_since_an_instant_are_those_that_changed() -> None:
+def series_of(record: dict[str, Any]) -> list[float]:
+    return [point["value"] for point in record["statisticsData"]["Heartbeat"]["timeMeasurementSeries"]]
+
+
+def test_fresh_records_tell_everything_once() -> None:
     bus = EventBus()
-    moment = 100.0
-    fleet = FleetStatistics(bus, now=lambda: moment)
+    fleet = FleetStatistics(bus)
+    publish(bus, *exchange(A, "Heartbeat", 0.1), *exchange(B, "Heartbeat", 0.2))
+    assert {record["id"]: series_of(record) for record in fleet.fresh_records()} == {A[0]: [100], B[0]: [200]}
+    assert not list(fleet.fresh_records())
+
+    publish(bus, *exchange(A, "Heartbeat", 0.3), *exchange(A, "Heartbeat", 0.5))
+    (record,) = fleet.fresh_records()
+    assert (record["id"], series_of(record)) == (A[0], [300, 500])
+    assert record["statisticsData"]["Heartbeat"]["countTimeMeasurement"] == 3
+    assert record["statisticsData"]["Heartbeat"]["medTimeMeasurement"] == 300
+
+    publish(bus, CallReceived(*A, "Reset", None))
+    (record,) = fleet.fresh_records()
+    assert series_of(record) == []
+    assert record["statisticsData"]["Reset"] == {"countRequest": 1, "countResponse": 1}
+
+
+def test_a_fresh_series_is_as_long_as_the_memory_at_most() -> None:
+    bus = EventBus()
+    fleet = FleetStatistics(bus)
+    publish(bus, *(CallAnswered(*A, "Heartbeat", number / 1000) for number in range(1, 11)))
+    list(fleet.fresh_records())
+    publish(bus, *(CallAnswered(*A, "Heartbeat", number / 1000) for number in range(11, SERIES_LENGTH * 2)))
+    (record,) = fleet.fresh_records()
+    assert series_of(record) == list(range(SERIES_LENGTH, SERIES_LENGTH * 2))
+
+
+def test_the_last_record_of_a_deleted_station_waits_for_its_reader() -> None:
+    bus = EventBus()
+    fleet = FleetStatistics(bus)
     publish(bus, *exchange(A, "Heartbeat", 0.1))
-    moment = 200.0
-    publish(bus, *exchange(B, "Heartbeat", 0.1))
-    assert {record["id"] for record in fleet.records()} == {A[0], B[0]}
-    assert [record["id"] for record in fleet.records(since=150.0)] == [B[0]]
+    fleet.forget(A[0])
+    assert not list(fleet.fresh_records()), "nobody had taken records until then"
+    publish(bus, *exchange(A, "Heartbeat", 0.2))
+    fleet.forget(A[0])
+    assert [series_of(record) for record in fleet.fresh_records()] == [[200]]
+    assert not list(fleet.fresh_records())
 
 
 def test_other_things_can_be_measured_too() -> None:
