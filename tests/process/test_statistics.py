@@ -1,4 +1,4 @@
-"""The figures of a whole run against a central system on a real socket, and the records that it stores."""
+"""The figures of a whole run against a central system on a real socket."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def latency(tmp_path: Path, late: float) -> dict[str, Any]:
             "--data-dir",
             tmp_path / "d",
         )
-        run = await finished(*arguments)
+        run = await finished("run", config, "--csms", url, *options)
         assert central.violations == []
     assert run.process.returncode == 0, run.err
     figures: dict[str, Any] = json.loads(run.out)["latencyMs"]
