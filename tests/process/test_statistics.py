@@ -28,18 +28,7 @@ async def latency(tmp_path: Path, late: float) -> dict[str, Any]:
     async with central_system() as (central, url):
         for action in ACTIONS if late else ():
             central.on(action, delay(late))
-        arguments = (
-            "run",
-            config,
-            "--csms",
-            url,
-            "--duration",
-            "2.5",
-            "--json",
-            "--no-ui",
-            "--data-dir",
-            tmp_path / "d",
-        )
+        options = ("--duration", "2.5", "--json", "--no-ui", "--data-dir", tmp_path / "data")
         run = await finished("run", config, "--csms", url, *options)
         assert central.violations == []
     assert run.process.returncode == 0, run.err
