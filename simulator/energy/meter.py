@@ -33,8 +33,8 @@ from simulator.energy.meter_drawing import (
     no_flow,
     raised_soc,
 )
-from simulator.energy.meter_plan import NEUTRAL_SLOT, SIDE_FLOWS, Channel, MeterPlan
-from simulator.energy.meter_values import CURRENT, INTERVALS, POWER, REGISTERS, SOC, VOLTAGE, Measurand, Sample
+from simulator.energy.meter_plan import SIDE_FLOWS, Channel, MeterPlan
+from simulator.energy.meter_values import CURRENT, INTERVALS, REGISTERS, SOC, Measurand, Sample
 from simulator.energy.plugged_vehicle import NOTHING, ChargingState, PluggedVehicle
 from simulator.energy.vehicle import Goal, VehicleModel, arrival_soc
 
@@ -43,8 +43,11 @@ DEFAULT_SAMPLE_INTERVAL = 60.0
 
 # The context of samples that name none.
 _PERIODIC = "Sample.Periodic"
+# The fractions of each of three lines, by the number of those that carry all.
+_EVEN_PARTS = tuple(tuple(1 / used if line < used else 0.0 for line in range(3)) for used in (1, 1, 2, 3))
 _REGISTER_NUMBERS = {measurand: number for number, measurand in enumerate(REGISTERS)}
 _INTERVAL_NUMBERS = {INTERVALS[measurand]: number for number, measurand in enumerate(REGISTERS)}
+_COUNTED = frozenset({*_REGISTER_NUMBERS, *_INTERVAL_NUMBERS})
 
 
 class MeterState(msgspec.Struct, frozen=True, rename="camel"):
@@ -74,6 +77,7 @@ class ConnectorMeter:
         "_given_voltages",
         "_in_transaction",
         "_maximum",
+        "_offer",
         "_phases",
         "_plan",
         "_reading",
@@ -95,6 +99,7 @@ class ConnectorMeter:
         self._clock = 0.0
         self._maximum = 0.0
         self._phases: int | None = None
+        self._offer = offer_of(plan, 0.0, None)
         self._forget()
 
     def _forget(self) -> None:
@@ -245,8 +250,8 @@ class ConnectorMeter:
         )
         self._in_transaction = True
         self._maximum = 0.0
+        self._make_offer()
         if self._vehicle is not None:
-            self._vehicle.offer(NOTHING)
             self._vehicle.begin()
         return round(self.register_wh)
 
@@ -273,7 +278,9 @@ class ConnectorMeter:
         if not math.isfinite(maximum_power_w):
             raise ValueError(f"the maximum power of a connector must be finite, not {maximum_power_w} W")
         maximum = max(0.0, maximum_power_w) if self._in_transaction else 0.0
-        if (maximum, phases) != (self._maximum, self._phases) and self._driving is not None:
+        if maximum == self._maximum and phases == self._phases:
+            return
+        if self._driving is not None:
             self._reading = None
         self._maximum, self._phases = maximum, phases
         self._make_offer()
@@ -303,8 +310,11 @@ class ConnectorMeter:
             self._soc = None  # the vehicle may have left
         if not sample_interval_s > 0:
             sample_interval_s = DEFAULT_SAMPLE_INTERVAL
-        if self._driving is not None:
-            energy = self._advance_vehicle(self._driving, elapsed_s, rng)
+        vehicle = self._driving
+        if vehicle is not None:
+            if elapsed_s == 0:
+                return 0.0
+            energy = self._advance_vehicle(vehicle, elapsed_s, rng)
         else:
             reading = self._reading
             if elapsed_s == 0 and (reading is None or reading.maximum <= self._maximum):
@@ -314,10 +324,9 @@ class ConnectorMeter:
         return energy
 
     def _advance_vehicle(self, vehicle: PluggedVehicle, elapsed_s: float, rng: Random) -> float:
-        if elapsed_s > 0:
-            self._seed = rng.random()
-            self._given_voltages = draw_voltages(self._plan, rng) if self._plan.voltage_given else None
-            self._reading = None
+        self._seed = rng.random()
+        self._given_voltages = draw_voltages(self._plan, rng) if self._plan.voltage_given else None
+        self._reading = None
         return vehicle.advance(elapsed_s)
 
     def _advance_drawn(self, elapsed_s: float, rng: Random, sample_interval_s: float) -> float:
@@ -336,24 +345,30 @@ class ConnectorMeter:
         if plan.lines == 3 and energy > 0:
             for line, part in enumerate(self._parts(vehicle)):
                 counters.add(registry.FIRST_LINE + line, energy * part)
+        factor = 1.0 if vehicle is None else vehicle.model.cos_phi(plan.circuit)
+        if plan.draws_besides:
+            self._draw_besides(elapsed_s, rng, sample_interval_s)
+        if plan.draws_besides or factor < 1:
+            hours = elapsed_s / SECONDS_PER_HOUR
+            given = [None if watts is None else watts * hours for watts in self._given_side]
+            for number in range(len(SIDE_FLOWS)):
+                counters.add(registry.ACTIVE_EXPORT + number, side_flow(number, given, energy, factor))
+        if self._in_transaction and self._soc is not None and plan.soc is not None:
+            self._soc = raised_soc(plan.soc, self._soc, energy, rng)
+
+    def _draw_besides(self, elapsed_s: float, rng: Random, sample_interval_s: float) -> None:
+        """Draw for the next stretch what the template gives besides the flow; within a stretch nothing changes."""
         if elapsed_s > 0:
-            flowing = self._maximum > 0
+            plan, flowing = self._plan, self._maximum > 0
             self._given_side = tuple(
                 draw_side_flow(*gauges, flowing, rng, sample_interval_s) for gauges in plan.side_flows
             )
             self._alone = {name: fluctuated(gauge, gauge.base or 0.0, math.inf, rng) for name, gauge in plan.alone}
-        hours = elapsed_s / SECONDS_PER_HOUR
-        given = [None if watts is None else watts * hours for watts in self._given_side]
-        factor = 1.0 if vehicle is None else vehicle.model.cos_phi(plan.circuit)
-        for number in range(len(SIDE_FLOWS)):
-            counters.add(registry.ACTIVE_EXPORT + number, side_flow(number, given, energy, factor))
-        if self._in_transaction and self._soc is not None and plan.soc is not None:
-            self._soc = raised_soc(plan.soc, self._soc, energy, rng)
 
     def _parts(self, vehicle: PluggedVehicle | None) -> tuple[float, ...]:
         """The fractions of the energy that have come on each of three lines."""
         if vehicle is not None:
-            return tuple(1 / vehicle.phases if line < vehicle.phases else 0.0 for line in range(3))
+            return _EVEN_PARTS[vehicle.phases]
         powers = self._read().powers[1:4]
         total = sum(powers)
         return tuple(power / total for power in powers) if total > 0 else (1 / 3,) * 3
@@ -371,11 +386,22 @@ class ConnectorMeter:
             from one report of the same context to the next.
         :param for_life: registers show what has flowed since for ever, whatever the switch ``per_transaction`` says.
         """
-        reading = self._read()
         per_transaction = self._plan.switches.per_transaction and not for_life
+        kind = context or _PERIODIC
         found = []
+        reading: Reading | None = None
+        shown: tuple[tuple[float, ...], ...] = ()
         for channel in self._plan.select(measurands):
-            value = self._value(channel, reading, context or _PERIODIC, per_transaction)
+            value: float | None
+            if channel.measurand in _COUNTED:
+                value = self._counted(channel, kind, per_transaction)
+            else:
+                # Registers are often all that is asked for: what else the meter shows is then not worked out.
+                if reading is None:
+                    reading = self._read()
+                    shown = reading[:3]
+                field = channel.field
+                value = self._value(channel, reading) if field is None else shown[field][channel.slot]
             if value is not None:
                 found.append(channel.sample(value, context))
         return found or [self.register_sample(self.lifetime_wh if for_life else None, context=context)]
@@ -388,25 +414,23 @@ class ConnectorMeter:
         """
         return self._plan.energy_channel.sample(self.register_wh if wh is None else wh, context)
 
-    def _value(self, channel: Channel, reading: Reading, context: str, per_transaction: bool) -> float | None:
-        """What a channel shows, in its base unit; None if the connector does not know it."""
+    def _counted(self, channel: Channel, context: str, per_transaction: bool) -> float:
+        """What a channel of a register or of its intervals shows, in Wh or varh."""
+        number = _REGISTER_NUMBERS.get(channel.measurand)
+        if number is None:
+            return self._registers.interval(_INTERVAL_NUMBERS[channel.measurand], context, self._clock)
+        if channel.slot:
+            number = registry.FIRST_LINE + channel.slot - 1
+        return self._registers.shown(number, per_transaction=per_transaction)
+
+    def _value(self, channel: Channel, reading: Reading) -> float | None:
+        """What a channel shows that is neither counted nor in the reading itself, in its base unit; None if the
+        connector does not know it."""
         measurand, slot = channel.measurand, channel.slot
-        if measurand == POWER:
-            return reading.powers[slot]
-        if measurand == CURRENT:
-            if slot == NEUTRAL_SLOT:
-                return neutral_current(reading.currents[-3:] if self._plan.lines == 3 else reading.currents)
-            return reading.currents[slot]
-        if measurand == VOLTAGE:
-            return reading.voltages[slot]
         if measurand == SOC:
             return self.soc
-        if (number := _REGISTER_NUMBERS.get(measurand)) is not None:
-            if slot:
-                number = registry.FIRST_LINE + slot - 1
-            return self._registers.shown(number, per_transaction=per_transaction)
-        if (number := _INTERVAL_NUMBERS.get(measurand)) is not None:
-            return self._registers.interval(number, context, self._clock)
+        if measurand == CURRENT:  # on the neutral conductor
+            return neutral_current(reading.currents[-3:] if self._plan.lines == 3 else reading.currents)
         if slot == 0 and measurand in self._alone:
             return self._alone[measurand]
         return derived_value(measurand, slot, reading, self._given_side, self._plan.circuit, self._seed)
@@ -415,9 +439,10 @@ class ConnectorMeter:
 
     def _make_offer(self) -> None:
         """Tell the vehicle what is offered now."""
+        self._offer = offer_of(self._plan, self._maximum, self._phases)
         if self._vehicle is not None:
             offered = self._in_transaction and self._maximum > 0
-            self._vehicle.offer(offer_of(self._plan, self._maximum, self._phases) if offered else NOTHING)
+            self._vehicle.offer(self._offer if offered else NOTHING)
 
     def _read(self) -> Reading:
         """What the meter shows now."""
@@ -429,7 +454,6 @@ class ConnectorMeter:
                 voltages = self._given_voltages or no_flow(plan).voltages
             else:
                 voltages = simulated_voltages(plan, self._seed)
-            offer = offer_of(plan, self._maximum, self._phases)
             factor = vehicle.model.cos_phi(plan.circuit)
-            self._reading = coherent_reading(plan, vehicle.power_w, offer, vehicle.phases, factor, voltages)
+            self._reading = coherent_reading(plan, vehicle.power_w, self._offer, vehicle.phases, factor, voltages)
         return self._reading

@@ -59,6 +59,9 @@ SIDE_FLOWS = (
 NEUTRAL_SLOT = 7
 """Where the value of the neutral conductor stands, behind the whole, three lines and three pairs of lines."""
 
+READING_FIELDS = (VOLTAGE, POWER, CURRENT)
+"""The measurands that a reading of the meter holds, in the order of its members."""
+
 # What a template may fix that nothing else follows from.
 _ALONE = (POWER_OFFERED, POWER_FACTOR, CURRENT_EXPORT, CURRENT_OFFERED, FREQUENCY, TEMPERATURE, RPM)
 # A voltage that no entry describes otherwise strays so far from nominal, as a fraction.
@@ -70,6 +73,8 @@ _LOWEST_VOLTAGE = 0.5
 _SELECTIONS_KEPT = 64
 # Relative error of a few floating-point operations: 22.08 kW is not above a limit of 22,080 W.
 _NOISE = 1e-12
+# By the number of decimals that a sample has.
+_POWERS_OF_TEN = (1.0, 10.0, 100.0, 1000.0)
 
 
 class MeterSwitches(msgspec.Struct, frozen=True):
@@ -110,11 +115,11 @@ class Gauge(NamedTuple):
 
     def settle(self, value: float, limit: float = math.inf) -> float:
         """``value`` in the resolution of the meter, in base units, between 0 and ``limit``."""
-        power_of_ten = 10.0**self.decimals
-        settled = round_half_up(max(0.0, value) / self.scale, self.decimals)
-        if settled * self.scale > limit * (1 + _NOISE):
-            settled = math.floor(max(0.0, limit) / self.scale * power_of_ten) / power_of_ten
-        return settled * self.scale
+        scale, power_of_ten = self.scale, _POWERS_OF_TEN[self.decimals]
+        settled = math.floor(max(0.0, value) / scale * power_of_ten + 0.5) / power_of_ten
+        if settled * scale > limit * (1 + _NOISE):
+            settled = math.floor(max(0.0, limit) / scale * power_of_ten) / power_of_ten
+        return settled * scale
 
 
 class Channel(NamedTuple):
@@ -125,23 +130,26 @@ class Channel(NamedTuple):
     slot: int
     """Where the value stands among the drawn values of the measurand."""
     gauge: Gauge
+    field: int | None = None
+    """Which member of the reading holds those, if it is one of them."""
 
     def sample(self, value: float, context: str | None) -> Sample:
         """The sample of ``value``, which is in the base unit."""
         gauge = self.gauge
+        power_of_ten = _POWERS_OF_TEN[gauge.decimals]
         return Sample(
-            measurand=self.measurand,
-            value=round_half_up(value / gauge.scale + gauge.offset, gauge.decimals),
-            unit=gauge.unit,
-            phase=self.phase,
-            context=gauge.context if context is None else context,
-            location=gauge.location,
+            self.measurand,
+            math.floor((value / gauge.scale + gauge.offset) * power_of_ten + 0.5) / power_of_ten,
+            gauge.unit,
+            self.phase,
+            gauge.context if context is None else context,
+            gauge.location,
         )
 
 
 def round_half_up(value: float, decimals: int) -> float:
     """``value`` with at most ``decimals`` decimals, halves towards positive infinity."""
-    power_of_ten = 10.0**decimals
+    power_of_ten = _POWERS_OF_TEN[decimals]
     return math.floor(value * power_of_ten + 0.5) / power_of_ten
 
 
@@ -155,6 +163,7 @@ class MeterPlan:
         "circuit",
         "current",
         "current_lines",
+        "draws_besides",
         "energy",
         "energy_channel",
         "energy_rate",
@@ -201,7 +210,10 @@ class MeterPlan:
         found = ((measurand, finder.main(measurand)) for measurand in _ALONE)
         self.alone = tuple((measurand, gauge) for measurand, gauge in found if gauge.base is not None)
         """What else the template fixes, to be drawn by itself."""
-        self._channels = tuple(self._all_channels(finder))
+        sides = (gauge for gauges in self.side_flows for gauge in gauges)
+        self.draws_besides = bool(self.alone) or any(gauge is not None and gauge.base is not None for gauge in sides)
+        """Whether anything is drawn besides what a vehicle decides."""
+        self._channels = tuple((usual, _placed(channel)) for usual, channel in self._all_channels(finder))
         self._selections: dict[tuple[Measurand, ...], tuple[Channel, ...]] = {}
 
     def _lowest_voltage(self, gauges: Iterable[Gauge]) -> float:
@@ -293,6 +305,13 @@ def meter_plan(
     default unit; the state of charge then only on direct current: a station does not learn it on alternating current.
     """
     return MeterPlan(entries, circuit, MeterSwitches() if switches is None else switches)
+
+
+def _placed(channel: Channel) -> Channel:
+    """The channel with the member of the reading that holds its value; the current of the neutral follows."""
+    if channel.measurand not in READING_FIELDS or channel.slot == NEUTRAL_SLOT:
+        return channel
+    return channel._replace(field=READING_FIELDS.index(channel.measurand))
 
 
 def _line_channel(measurand: str, phase: str, index: int, gauge: Gauge | None, main: Gauge) -> Channel:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -162,6 +163,7 @@ class MeasurandList(NamedTuple):
     unsupported: tuple[str, ...]
 
 
+@lru_cache(maxsize=256)
 def parse_measurands(text: str | None, *, phases: int = 3) -> MeasurandList:
     """Read a comma-separated list of measurands, each optionally with ``.phase`` behind it (OCPP 1.6 §9.1.18).
 
@@ -204,9 +206,11 @@ def format_value(value: float) -> str:
     """The shortest decimal text of a finite number: no exponent, no zeros behind the last digit (``230``, ``0.01``)."""
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a measured value")
-    text = format(Decimal(repr(float(value))), "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
+    text = repr(float(value))
+    if "e" in text:
+        text = format(Decimal(text), "f")
+    elif text.endswith(".0"):
+        text = text[:-2]
     return "0" if text == "-0" else text
 
 

@@ -56,11 +56,13 @@ class PluggedVehicle:
     """
 
     __slots__ = (
+        "_cap_w",
         "_charged_wh",
         "_curve",
         "_end_wh",
         "_has_charged",
         "_idle_wh",
+        "_is_offered",
         "_offer",
         "_paused_s",
         "_plugged_s",
@@ -85,6 +87,10 @@ class PluggedVehicle:
         self._idle_wh = 0.0
         self._plugged_s = 0.0
         self._offer = NOTHING
+        #: Whether the offer is one that the vehicle could charge with.
+        self._is_offered = False
+        #: W that it draws at most under the offer, the state of its battery left aside.
+        self._cap_w = 0.0
         self._ramp_s = 0.0
         self._has_charged = False
         self._paused_s = 0.0
@@ -115,9 +121,9 @@ class PluggedVehicle:
     @property
     def state(self) -> ChargingState:
         """Whether it charges under the present offer; both sides suspended counts as the station's doing."""
-        if not self._offered():
+        if not self._is_offered:
             return ChargingState.SUSPENDED_EVSE
-        if self.finished or self._cap() <= 0 or self._asleep() or self._wakes_in_s > 0:
+        if self.finished or self._cap_w <= 0 or self._asleep() or self._wakes_in_s > 0:
             return ChargingState.SUSPENDED_EV
         return ChargingState.CHARGING
 
@@ -135,7 +141,7 @@ class PluggedVehicle:
         if state is ChargingState.SUSPENDED_EV:
             return self._idle_w()
         model = self.model
-        accepted = min(self._cap(), self._curve.power_at(self._charged_wh))
+        accepted = min(self._cap_w, self._curve.power_at(self._charged_wh))
         return accepted * ramp_fraction(model.ramp_shape, model.ramp_up_seconds, self._ramp_s)
 
     @property
@@ -165,12 +171,18 @@ class PluggedVehicle:
 
     def offer(self, offer: Offer) -> None:
         """From now on this is offered."""
-        before = self._offered()
+        if offer == self._offer:
+            return
+        before, model, circuit = self._is_offered, self.model, self.circuit
         self._offer = offer
-        if before and not self._offered():
+        self._is_offered = offer.watts > 0 and (
+            circuit.direct or offer.amperes >= model.min_current_a * (1 - _TOLERANCE)
+        )
+        self._cap_w = min(offer.watts, model.power_limit(circuit), self._by_current(offer))
+        if before and not self._is_offered:
             # Also a vehicle that was about to wake up begins its pause again.
             self._ramp_s = self._wakes_in_s = 0.0
-        elif not before and self._offered() and self._has_charged and not self._asleep():
+        elif not before and self._is_offered and self._has_charged and not self._asleep():
             self._wakes_in_s = self.model.wake_up_seconds
             self._paused_s = 0.0
 
@@ -189,13 +201,13 @@ class PluggedVehicle:
     def next_event_in(self) -> float | None:
         """Seconds until the state changes by itself if the offer stays; None: it does not change."""
         state = self.state
-        if state is ChargingState.SUSPENDED_EVSE or self.finished or self._asleep() or self._cap() <= 0:
+        if state is ChargingState.SUSPENDED_EVSE or self.finished or self._asleep() or self._cap_w <= 0:
             return None
         departs = self._departs_in()
         if self._wakes_in_s > 0:
             return min(self._wakes_in_s, departs)
         model = self.model
-        _, full = self._curve.charge(self._charged_wh, math.inf, self._cap(), self._end_wh)
+        _, full = self._curve.charge(self._charged_wh, math.inf, self._cap_w, self._end_wh)
         start = full_seconds(model.ramp_shape, model.ramp_up_seconds, self._ramp_s)
         end = elapsed_seconds(model.ramp_shape, model.ramp_up_seconds, start + full)
         seconds = min(end - self._ramp_s, departs)
@@ -226,23 +238,12 @@ class PluggedVehicle:
         end = full_seconds(model.ramp_shape, model.ramp_up_seconds, self._ramp_s + seconds)
         budget = max(0.0, end - start)
         self._has_charged = True
-        self._charged_wh, spent = self._curve.charge(self._charged_wh, budget, self._cap(), self._end_wh)
+        self._charged_wh, spent = self._curve.charge(self._charged_wh, budget, self._cap_w, self._end_wh)
         if self._charged_wh >= self._end_wh and spent < budget:
             stop = elapsed_seconds(model.ramp_shape, model.ramp_up_seconds, start + spent)
             seconds = min(seconds, max(0.0, stop - self._ramp_s))
         self._ramp_s += seconds
         return seconds
-
-    def _offered(self) -> bool:
-        """Whether the offer is one that the vehicle could charge with."""
-        offer = self._offer
-        if offer.watts <= 0:
-            return False
-        return self.circuit.direct or offer.amperes >= self.model.min_current_a * (1 - _TOLERANCE)
-
-    def _cap(self) -> float:
-        """W that it draws at most under the present offer, the state of its battery left aside."""
-        return min(self._offer.watts, self.model.power_limit(self.circuit), self._by_current(self._offer))
 
     def _by_current(self, offer: Offer | None) -> float:
         """W of the greatest current that it may and can draw; without an offer at nominal voltage on all its phases."""
@@ -257,7 +258,7 @@ class PluggedVehicle:
         return amperes * voltage * phases * model.cos_phi(circuit)
 
     def _idle_w(self) -> float:
-        return min(self.model.idle_power_w, self._cap()) if self._cap() > 0 else 0.0
+        return max(0.0, min(self.model.idle_power_w, self._cap_w))
 
     def _asleep(self) -> bool:
         sleeps_after = self.model.sleeps_after_seconds
