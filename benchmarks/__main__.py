@@ -1,77 +1,75 @@
-"""What a fleet costs: CPU per message and memory, of the simulator's process alone.
+"""What a fleet costs: CPU, memory and time of the client's process, beside loops that only move messages.
 
-Two processes: the embedded central system, and a fleet that drives it. ``idle`` boots the stations and lets them be,
-``busy`` lets every connector transact. Figures are those of the summary that ``simulator run --json`` prints; absolute
-ones hold for one machine and one moment, so compare runs of one session only.
-
-``python -m benchmarks --stations 500 --duration 30``
+``python -m benchmarks`` measures everything and takes about half an hour; ``python -m benchmarks load --runs 1`` takes
+a minute. See ``benchmarks/README.md``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
-SCENARIOS = ("idle", "busy")
-#: Virtual seconds per wall second: a day of heartbeats and samples fits into the run.
-SPEED = {"idle": 1, "busy": 20}
+from benchmarks.clients import BARE, Client, known, other
+from benchmarks.processes import RunFailed, machine
+from benchmarks.report import document, margin, summarise, table
+from benchmarks.scenarios import SCENARIOS, Options, Result, measure
+
+DEFAULT = ("boot", "idle", "load", "flat")
 
 
 def main() -> None:
-    """Run the scenarios and print a table; ``--json FILE`` keeps the figures."""
+    """Measure, print a table, and keep the figures."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="one of them; all by default")
-    parser.add_argument("--stations", type=int, default=200)
-    parser.add_argument("--duration", type=float, default=20.0, help="wall seconds of each scenario")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("scenario", nargs="*", help=f"of {', '.join(SCENARIOS)}; {', '.join(DEFAULT)} by default")
+    parser.add_argument("--stations", type=int, default=2000)
+    parser.add_argument("--many", type=int, default=10_000, help="of the second idle fleet, for the cost at the margin")
+    parser.add_argument("--duration", type=float, default=15.0, help="seconds of each measurement")
+    parser.add_argument("--interval", type=int, default=60, help="seconds between heartbeats")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", action="append", metavar="NAME", help="measure only these clients")
+    parser.add_argument("--client", action="append", default=[], metavar="NAME=COMMAND", help="another simulator")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
     options = parser.parse_args()
-    results = {name: measure(name, options.stations, options.duration) for name in options.scenario or SCENARIOS}
-    columns = ("stations", "calls", "calls/s", "CPU s", "us/call", "MiB", "p95 ms")
-    print(f"{'scenario':<8}" + "".join(f"{column:>9}" for column in columns))
-    for name, result in results.items():
-        calls = result["calls"]["answered"]
-        rate, each = calls / result["wallSeconds"], 1e6 * result["cpuSeconds"] / max(1, calls)
-        print(
-            f"{name:<8}{result['stations']['accepted']:>9}{calls:>9}{rate:>9.0f}{result['cpuSeconds']:>9.2f}"
-            f"{each:>9.0f}{result['maxRssMiB']:>9.0f}{result['latencyMs']['p95'] or 0:>9.1f}"
-        )
-    if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-
-
-def measure(scenario: str, stations: int, duration: float) -> dict[str, Any]:
-    """One scenario in processes of its own; returns the summary of the run."""
-    simulator = [sys.executable, "-m", "simulator"]
-    central = subprocess.Popen([*simulator, "csms", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    for scenario in options.scenario:
+        if scenario not in SCENARIOS:
+            parser.error(f"there is no scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
     try:
-        assert central.stdout is not None
-        url = central.stdout.readline().strip()
-        with tempfile.TemporaryDirectory() as folder:
-            config = Path(folder) / "config.json"
-            model = "virtual-simple-atg" if scenario == "busy" else "virtual-simple"
-            config.write_text(
-                json.dumps(
-                    {
-                        "supervisionUrls": url,
-                        "uiServer": {"enabled": False},
-                        "stationTemplateUrls": [{"file": model, "numberOfStations": stations}],
-                    }
-                ),
-                encoding="utf-8",
-            )
-            run = [*simulator, "run", str(config), "--json", "--seed", "1", "--data-dir", str(Path(folder) / "data")]
-            bounds = ["--duration", str(duration), "--speed", str(SPEED[scenario])]
-            done = subprocess.run([*run, *bounds], stdout=subprocess.PIPE, check=True, text=True)
-    finally:
-        central.terminate()
-        central.wait(10)
-    summary: dict[str, Any] = json.loads(done.stdout)
-    return summary
+        clients = [*known(), *map(other, options.client)]
+    except ValueError as error:
+        parser.error(str(error))
+    clients = [who for who in clients if not options.only or who.name in options.only]
+    few = Options(stations=options.stations, duration=options.duration, interval=options.interval, runs=options.runs)
+    many = Options(stations=options.many, duration=options.duration, interval=options.interval, runs=options.runs)
+    plans = [(scenario, few) for scenario in options.scenario or DEFAULT]
+    if ("idle", few) in plans and options.many > options.stations:
+        plans.append(("idle", many))
+    about = machine()
+    runs: list[list[Result]] = []
+    for number in range(options.runs):
+        runs.append(one_run(number, plans, clients))
+        rows = summarise(runs, BARE.name)
+        options.json.write_text(json.dumps(document(about, rows, runs), indent=1) + "\n", encoding="utf-8")
+    print()
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+    print(table(rows))
+    for who in clients:
+        for name, value in margin(rows, who.name).items():
+            print(f"{who.name}: {value:.1f} {name}")
+
+
+def one_run(number: int, plans: list[tuple[str, Options]], clients: list[Client]) -> list[Result]:
+    """Every scenario with every client, one after the other: what is compared has seen the same machine."""
+    results = []
+    for scenario, options in plans:
+        for who in clients:
+            try:
+                result = measure(scenario, who, options)
+            except RunFailed as error:
+                raise SystemExit(f"{scenario}, {who.name}: {error}") from None
+            print(f"run {number + 1}: {table(summarise([[result]], '')).splitlines()[1]}", flush=True)
+            results.append(result)
+    return results
 
 
 if __name__ == "__main__":

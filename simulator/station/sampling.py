@@ -130,9 +130,10 @@ class Sampling:
                 taken = 0
             elif not transaction.ended:
                 taken = period
-                self._take_sample(transaction)
+                self.take_sample(transaction)
 
-    def _take_sample(self, transaction: Transaction) -> None:
+    def take_sample(self, transaction: Transaction) -> None:
+        """Read the meter of a running transaction now and queue the reading as MeterValues."""
         station, connector = self._station, transaction.connector
         assert connector.meter is not None
         station.settle_energy()

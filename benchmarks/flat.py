@@ -1,0 +1,75 @@
+"""The whole simulator, with stations that read their meters again as soon as the last reading is answered.
+
+``python -m benchmarks.flat CONFIG DATA_DIRECTORY`` runs until it is ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import trio
+
+from simulator.app import RunOptions, Simulator, logging_to
+from simulator.cli.plans import read_fleet
+from simulator.events import CallAnswered
+from simulator.telemetry.process import allow_open_files
+
+
+class Haste:
+    """Reads the meter of a station's transaction whenever its last MeterValues is answered."""
+
+    def __init__(self) -> None:
+        self._answered: list[str] = []
+        self._task: trio.lowlevel.Task | None = None
+
+    def on_answer(self, event: CallAnswered) -> None:
+        """Reader of the bus. The station is in the middle of its answer: what follows comes in its own turn."""
+        if event.action == "MeterValues":
+            self._answered.append(event.hash_id)
+            if self._task is not None:
+                task, self._task = self._task, None
+                trio.lowlevel.reschedule(task)
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    async def run(self, simulator: Simulator) -> None:
+        """Run beside the fleet. The first readings are those that the stations take by themselves."""
+        while True:
+            if not self._answered:
+                self._task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._abort)
+            answered, self._answered = self._answered, []
+            for hash_id in answered:
+                station = simulator.fleet.get(hash_id)
+                # The readings that stations take by themselves must not become a second, third, … stream of them.
+                if station is not None and not station.lane.queued_transaction_messages:
+                    for transaction in station.sessions.running():
+                        station.sampling.take_sample(transaction)
+            await trio.lowlevel.checkpoint()
+
+
+def main() -> None:
+    """Run until the process is ended."""
+    parser = argparse.ArgumentParser(prog="benchmarks.flat", description="The simulator, with stations in haste")
+    parser.add_argument("config", type=Path)
+    parser.add_argument("data_directory", type=Path)
+    options = parser.parse_args()
+    fleet = read_fleet(options.config, csms=None, overrides=(), stations=None, environ=os.environ)
+    if fleet is None:
+        raise SystemExit(1)
+    loaded, plan = fleet
+    haste = Haste()
+    simulator = Simulator(loaded, plan, RunOptions(seed=1), watch=haste.run)
+    simulator.bus.subscribe(CallAnswered, haste.on_answer)
+    allow_open_files(len(plan.stations) + 64)
+    options.data_directory.mkdir(parents=True, exist_ok=True)
+    with logging_to(loaded.config, options.data_directory, console=False, level=None):
+        trio.run(simulator.run, options.data_directory)
+
+
+if __name__ == "__main__":
+    main()
