@@ -30,8 +30,8 @@ from simulator.transport.websocket import Dialer
 
 KINDS = ("websocket", "hub")
 
-#: As long as the MeterValues of the stations that are measured beside it: seven sampled values.
-_SAMPLE = '{{"value":"{}","context":"Sample.Periodic","measurand":"{}","unit":"{}"}}'
+#: As long as the MeterValues of the stations that are measured beside it: five sampled values.
+_SAMPLE = '{{"value":"{}","measurand":"{}","unit":"{}"}}'
 _VALUES = [
     ("48731", "Energy.Active.Import.Register", "Wh"),
     ("10873.51", "Power.Active.Import", "W"),
@@ -109,7 +109,7 @@ async def over_websocket(url: str, rate: float) -> None:
     """A station on trio-websocket."""
     parts = urlsplit(url)
     async with trio_websocket.open_websocket(
-        parts.hostname, parts.port, parts.path, use_ssl=False, subprotocols=["ocpp1.6"]
+        parts.hostname or "", parts.port or 80, parts.path, use_ssl=False, subprotocols=["ocpp1.6"]
     ) as connection:
         await station(TrioWebSocket(connection), rate)
 

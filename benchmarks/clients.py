@@ -17,10 +17,10 @@ TEMPLATE: dict[str, Any] = {
     "baseName": "CS-BENCH",
     "chargePointVendor": "Acme",
     "chargePointModel": "Bench",
-    "power": 22,
+    "power": 7.4,
     "powerUnit": "kW",
     "currentOutType": "AC",
-    "numberOfPhases": 3,
+    "numberOfPhases": 1,
     "voltageOut": 230,
     "numberOfConnectors": 1,
     "Connectors": {

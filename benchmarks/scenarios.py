@@ -246,6 +246,7 @@ def lost(said: str, stats: dict[str, Any]) -> int | None:
     """Messages that the client sent and got no answer to, or that did not come; None without a client's summary."""
     try:
         calls = json.loads(said.strip().splitlines()[-1])["calls"]
+        sent, answered = int(calls["sent"]), int(calls["answered"])
     except (ValueError, KeyError, IndexError):
         return None
-    return abs(calls["sent"] - calls["answered"]) + abs(calls["sent"] - stats["messages"])
+    return abs(sent - answered) + abs(sent - int(stats["messages"]))
