@@ -283,8 +283,8 @@ def _normalise(document: dict[str, Any], report: Report) -> None:
     """Turn what a file may hold into what the model holds."""
     if "supervisionUrls" in document:
         document["supervisionUrls"] = texts(document["supervisionUrls"])
-    if isinstance(files := document.get("logMaxFiles"), str):
-        document["logMaxFiles"] = int(files.rstrip("d"))  # one file a day
+    if isinstance(files := document.get("logMaxFiles"), str) and not files.endswith("d"):
+        document["logMaxFiles"] = int(files)
     if isinstance(size := document.get("logMaxSize"), str):
         unit = SIZE_UNITS.get(size[-1].lower(), 1)
         document["logMaxSize"] = int(size.rstrip("kmgKMG")) * unit

@@ -221,7 +221,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     )
     log_rotate: Annotated[bool, doc("Begin a new log file every day")] = True
     log_max_files: Annotated[
-        int, doc("Rotated log files to keep, or `14d` for the files of 14 days; 0: all", schema=MaxFiles)
+        int | str, doc("Rotated log files to keep, or `14d` for the files of 14 days; 0: all", schema=MaxFiles)
     ] = 7
     log_max_size: Annotated[
         int | None, doc("Size at which a log file is rotated, in bytes or as `20m`", schema=MaxSize)

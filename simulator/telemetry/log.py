@@ -14,21 +14,24 @@ way as our own once it is configured.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import time
 import traceback
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
-from structlog import BoundLoggerBase
 
 from .log_files import FileOutput, Output, StreamOutput, is_device
 from .log_format import LEVELS, Formatter, Line, encode_fields, find_format, known_formats, level_number
 from .log_writer import LogWriter
 from .redaction import redact, redact_text
+
+if TYPE_CHECKING:
+    from .log_chain import Chain
 
 __all__ = [
     "LogSettings",
@@ -65,6 +68,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Begin new files each day, with the date in the name."""
     max_files: int = 7
     """With ``rotate``, how many files of each log are kept; 0: all."""
+    max_days: int = 0
+    """With ``rotate``, of how many days files are kept, this one among them; 0: of all."""
     max_size: int | None = None
     """With ``rotate``, bytes after which another file of the day is begun."""
     file: Path | None = None
@@ -132,28 +137,25 @@ _state = _State()
 # -- loggers -----------------------------------------------------------------------------------------------------------
 
 
-def _redact_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Processor: no secret, in a field or in the text, goes further."""
-    message = event.pop("event")
-    masked: MutableMapping[str, Any] = redact(event)
-    masked["event"] = redact_text(message)
-    return masked
-
-
-def _to_arguments(_: object, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Processor: the end of the chain; the message and everything else."""
-    return (event.pop("event"), event), {}
-
-
-_PROCESSORS: Any = (_redact_secrets, _to_arguments)
-
-
-class Logger(BoundLoggerBase):
+class Logger:
     """Logs with bound values: ``log.bind(station="CS-1").warning("no answer to %s", action, after=30)``.
 
     Positional arguments fill the message in as in :mod:`logging`, named ones become fields of the line. A call below
     the level in force returns at once. No call raises because of what it was given.
+
+    structlog does the work from the first line on that is wanted: commands that log nothing do not import it.
     """
+
+    __slots__ = ("_bound", "_chain", "_logger")
+
+    def __init__(self, name: str, bound: Mapping[str, Any]) -> None:
+        self._logger = logging.getLogger(name)
+        self._bound = bound
+        self._chain: Chain | None = None
+
+    def bind(self, **values: Any) -> Logger:
+        """A logger with these values in each of its lines too."""
+        return Logger(self._logger.name, {**self._bound, **values})
 
     @property
     def enabled_debug(self) -> bool:
@@ -219,7 +221,8 @@ class Logger(BoundLoggerBase):
         if sink is None and not self._logger.isEnabledFor(number):
             return
         try:
-            (message, rest), _ = self._process_event(level, _fill_in(event, args), fields)
+            chain = self._chain or self._connect()
+            message, rest = chain.process(level, _fill_in(event, args), fields)
         except Exception as error:
             # Whatever the fields hold, the caller has better things to do than to fail for its log.
             message, rest = f"{event!a:.200} (its fields are unreadable: {type(error).__name__})", {}
@@ -233,10 +236,16 @@ class Logger(BoundLoggerBase):
             text = f"{text} {encode_fields(rest)}"
         self._logger.log(number, "%s", text, exc_info=exc_info, stacklevel=3)
 
+    def _connect(self) -> Chain:
+        from simulator.telemetry.log_chain import Chain
+
+        self._chain = Chain(self._logger, Chain.PROCESSORS, dict(self._bound))
+        return self._chain
+
 
 def get_logger(name: str, /, **bound: Any) -> Logger:
     """A logger of that name (a module's ``__name__``) with the given values in each of its lines."""
-    return Logger(logging.getLogger(name), _PROCESSORS, bound)
+    return Logger(name, bound)
 
 
 def get_station_logger(station_id: str) -> Logger:
@@ -259,6 +268,8 @@ def configure_logging(
     :param console: takes the console's lines in place of standard error (a live display that prints above itself).
     :raises ValueError: for an unknown level or format.
     """
+    # Now, and not when the first line is wanted, which may be in the middle of something.
+    importlib.import_module("simulator.telemetry.log_chain")
     level, formatter = level_number(settings.level), find_format(settings.format)
     if _state.writer is not None:
         _state.writer.close()
@@ -271,6 +282,7 @@ def configure_logging(
                     path,
                     rotate=settings.rotate,
                     max_files=settings.max_files,
+                    max_days=settings.max_days,
                     max_size=settings.max_size,
                     now=now,
                     complain=_complain,
@@ -290,7 +302,12 @@ def configure_logging(
         max_lines=settings.max_lines,
         tell_dropped=lambda count: (
             WARNING,
-            sink.format("warning", f"{count} log lines were dropped: they came faster than they could be written", {}),
+            sink.format(
+                "warning",
+                f"{count} log lines were dropped: they came faster than they could be written; "
+                "a higher logLevel or a faster place for logFile helps",
+                {},
+            ),
         ),
         on_close=restore,
     )
@@ -317,9 +334,8 @@ class _Bridge(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = {key: value for key, value in record.__dict__.items() if key not in _RECORD_MEMBERS}
-        event = {**fields, "event": _fill_in(str(record.msg), record.args)}
         try:
-            event = dict(_redact_secrets(None, "", event))
+            event = {**redact(fields), "event": redact_text(_fill_in(str(record.msg), record.args))}
         except Exception:
             event = {"event": f"a log record of {record.name} could not be read"}
         event["logger"] = record.name

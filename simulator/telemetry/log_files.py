@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -35,6 +36,7 @@ class FileOutput:
     :param path: the file; with ``rotate`` the local date is put before its suffix: ``combined-2026-11-22.log``.
     :param rotate: begin a new file each day; never for what is under ``/dev``.
     :param max_files: with ``rotate``, how many files of this log are kept; 0: all of them.
+    :param max_days: with ``rotate``, of how many days files are kept, today's among them; 0: of all.
     :param max_size: with ``rotate``, begin another file of the day (``combined-2026-11-22.log.1``) past so many bytes.
     :param now: POSIX seconds.
     :param complain: told once, in one line, when lines are lost.
@@ -49,10 +51,12 @@ class FileOutput:
         max_size: int | None,
         now: Callable[[], float],
         complain: Callable[[str], None],
+        max_days: int = 0,
     ) -> None:
         self._path = path
         self._rotate = rotate and not is_device(path)
         self._max_files = max_files
+        self._max_days = max_days
         self._max_size = max_size
         self._now = now
         self._complain = complain
@@ -121,7 +125,8 @@ class FileOutput:
             self._complained = True
             reason = getattr(error, "strerror", None) or str(error)
             self._complain(
-                f"cannot write the log file {self.path}: {reason}; its lines are lost until it can be written"
+                f"cannot write the log file {self.path}: {reason}; its lines are lost until it can be written, "
+                "make room there or name another place"
             )
 
     # -- which file ----------------------------------------------------------------------------------------------------
@@ -136,12 +141,19 @@ class FileOutput:
         self._file = _open(path)
         self._day = day
         self._size = os.fstat(self._file.fileno()).st_size if self._rotate else 0
-        if self._rotate and self._max_files > 0:
+        if self._rotate:
             self._delete_oldest(keep=path)
         return self._file
 
     def _today(self) -> str:
         return time.strftime("%Y-%m-%d", time.localtime(self._now()))
+
+    def _first_day(self) -> str:
+        """The first of the days whose files are kept; empty: all are."""
+        if self._max_days <= 0:
+            return ""
+        today = date.fromtimestamp(self._now())
+        return (today - min(timedelta(self._max_days - 1), today - date.min)).isoformat()
 
     def _dated_path(self, day: str) -> Path:
         return self._path.with_name(f"{self._path.stem}-{day}{self._path.suffix}")
@@ -169,8 +181,12 @@ class FileOutput:
         return []
 
     def _delete_oldest(self, keep: Path) -> None:
-        others = [found for _, _, found in self._rotated() if found != keep]
-        for found in others[: max(0, len(others) + 1 - self._max_files)]:
+        others = [(day, found) for day, _, found in self._rotated() if found != keep]
+        too_many = max(0, len(others) + 1 - self._max_files) if self._max_files > 0 else 0
+        first_day = self._first_day()
+        for number, (day, found) in enumerate(others):
+            if number >= too_many and day >= first_day:
+                break
             with contextlib.suppress(OSError):
                 found.unlink()
 

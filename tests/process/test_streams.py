@@ -80,6 +80,25 @@ async def test_closed_streams(closed: str) -> None:
         assert last.startswith("2 of 2 stations accepted, ")
 
 
+async def test_a_full_pipe_for_the_log_holds_nobody_up() -> None:
+    """``simulator demo --log-level debug 2>&1 >summary | less``, and nobody scrolls."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    try:
+        run = await finished(*DEMO, "--json", "--log-level", "debug", stderr=writing, within=60)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    summary = json.loads(run.out)
+    assert run.process.returncode == 0
+    assert summary["stations"]["accepted"] == 2
+    assert summary["calls"]["sent"] == summary["calls"]["answered"] > 0
+
+
 async def test_a_stream_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "säule.json").write_text(json.dumps({"supervisionUrls": "ws://h/", "stationTemplateUrls": []}))
     run = await finished("check", "säule.json", cwd=tmp_path, environ={"PYTHONIOENCODING": "ascii"})

@@ -60,7 +60,7 @@ def write(folder: Path, content: str | bytes) -> Path:
         ({"log": {"enabled": False}}, "log_enabled", False),
         ({"log": {"file": "a", "errorFile": "b"}}, "log_error_file", "b"),
         ({"log": {"console": True, "format": "JSON", "rotate": False}}, "log_format", "json"),
-        ({"log": {"maxFiles": "14d", "maxSize": "20m"}}, "log_max_files", 14),
+        ({"log": {"maxFiles": "14d", "maxSize": "20m"}}, "log_max_files", "14d"),
         ({"log": {"maxFiles": "14d", "maxSize": "20m"}}, "log_max_size", 20 * 1024 * 1024),
         ({"log": {"statisticsInterval": -1}}, "log_statistics_interval", -1),
         ({"logLevel": "WARNING"}, "log_level", "warning"),

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from simulator.telemetry.log import (
     known_formats,
     level_number,
 )
+from simulator.telemetry.log_files import FileOutput
 
 # 2026-11-22 13:45:00 local time, whatever the zone of the machine.
 NOON = time.mktime((2026, 11, 22, 13, 45, 0, 0, 0, -1))
@@ -355,6 +357,22 @@ def test_a_full_file_is_followed_by_another_of_the_day(configure: Configure, tmp
     assert re.findall(r"\| (\d \d)", text) == ["0 0", "0 1", "0 2", "1 0", "1 1", "1 2"]
 
 
+def test_files_of_so_many_days_are_kept_however_many_a_day_has(configure: Configure, tmp_path: Path) -> None:
+    day = 0
+    writer = configure(
+        rotate=True, max_size=400, max_files=0, max_days=2, error_file=None, now=lambda: NOON + day * DAY
+    )
+    for day in range(4):
+        for line in range(4):
+            log.info("%s %s", line, "x" * 150)
+            writer.flush()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"combined-2026-11-{day}.log{number}" for day in (24, 25) for number in ("", ".1")
+    }
+    (tmp_path / "combined-2026-11-01.log").write_text("old")
+    assert writer.close()
+
+
 def test_a_name_without_suffix_gets_its_date_at_the_end(configure: Configure, tmp_path: Path) -> None:
     writer = configure(rotate=True, file=tmp_path / "new" / "folder" / "log", error_file=None)
     log.info("x")
@@ -436,6 +454,43 @@ def test_closing_waits_no_longer_than_it_is_told(configure: Configure) -> None:
     assert not writer.close(timeout=0.05)
     assert time.monotonic() - before < 5
     stream.released.set()
+
+
+def test_a_slow_disk_holds_nobody_up(configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, released = threading.Event(), threading.Event()
+    write_all = FileOutput._write_all
+
+    def slow(self: FileOutput, file: io.FileIO, data: bytes) -> None:
+        reached.set()
+        released.wait()
+        write_all(self, file, data)
+
+    monkeypatch.setattr(FileOutput, "_write_all", slow)
+    writer = configure(error_file=None)
+    log.info("first")
+    assert reached.wait(10)
+    for number in range(5000):  # would last for ever if any of them waited for the disk
+        log.info("line %s", number)
+    released.set()
+    assert writer.close()
+    assert len((tmp_path / "combined.log").read_text().splitlines()) == 5001
+
+
+def test_loggers_cost_no_import_until_something_is_logged() -> None:
+    code = """
+import sys
+from simulator.telemetry.log import LogSettings, configure_logging, get_logger
+log = get_logger("x").bind(station="CS-1")
+log.debug("not wanted")
+assert "structlog" not in sys.modules
+with configure_logging(LogSettings(console=True)):
+    log.info("wanted")
+assert "structlog" in sys.modules and "rich" not in sys.modules
+import rich.console
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr.count("\n")) == (0, 1), run.stderr
+    assert run.stderr.endswith(" CS-1 | wanted\n")
 
 
 def test_closing_writes_everything_that_was_logged_before(configure: Configure, tmp_path: Path) -> None:
