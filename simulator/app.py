@@ -37,7 +37,9 @@ from simulator.telemetry.diagnostics import ProcessDiagnostics
 from simulator.telemetry.log import LogSettings, configure_logging, current_log_file, get_logger
 from simulator.telemetry.process import SpeedProbe, max_rss_mib
 from simulator.telemetry.statistics import FleetStatistics
+from simulator.telemetry.wire_files import WireFiles, WireFileSettings
 from simulator.telemetry.wire_log import WireLog
+from simulator.telemetry.wire_records import Selection
 from simulator.templates.fleet import FleetPlan, choose_supervision_url
 from simulator.templates.info import resolve_station
 from simulator.templates.load import LoadedTemplate
@@ -109,7 +111,8 @@ class Simulator:
         self._interrupted = interrupted
         self.bus = EventBus()
         #: The latest frames of the OCPP wire; read only where somebody can look at them.
-        self.wire = WireLog(self.bus) if self.has_ui else None
+        memory = self.config.wire_log.memory
+        self.wire = WireLog(self.bus, budget=memory) if self.has_ui and memory else None
         self.statistics = FleetStatistics(self.bus, configured=len(plan.stations), keeps_actions=self._keeps_actions)
         self.central: CentralSystem | None = None
         #: Where the embedded central system listens.
@@ -146,10 +149,14 @@ class Simulator:
         """
         self._begun = time.monotonic()
         state = None if data_directory is None else State(data_directory, JOURNAL_KINDS)
+        wire_files = None if data_directory is None else _wire_files(self.config, self.bus, data_directory)
         try:
             async with trio.open_nursery() as root:
                 await self._run(root, state, data_directory)
         finally:
+            if wire_files is not None:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(wire_files.close)
             if state is not None:
                 await state.close(FINISH_WITHIN if self.in_order else FINISH_WITHIN / 4)
         return self.summary()
@@ -344,6 +351,34 @@ def _certificates(folder: Path, hash_id: str) -> CertificateFiles:
     return CertificateFiles(folder / hash_id)
 
 
+def _kept(files: int | str) -> tuple[int, int]:
+    """How many rotated files are kept, and of how many days; 0: all."""
+    return (files, 0) if isinstance(files, int) else (0, int(files.rstrip("d")))
+
+
+def _wire_files(config: SimulatorConfig, bus: EventBus, data_directory: Path) -> WireFiles | None:
+    """The files of the OCPP wire, if the configuration asks for them."""
+    wanted = config.wire_log
+    if not wanted.file:
+        return None
+    max_files, max_days = _kept(wanted.max_files)
+    return WireFiles(
+        bus,
+        WireFileSettings(
+            file=data_directory / "logs" / wanted.file,
+            rotate=wanted.rotate,
+            max_files=max_files,
+            max_days=max_days,
+            max_size=wanted.max_size,
+            selection=Selection(
+                stations=wanted.stations,
+                actions=wanted.actions,
+                direction=None if wanted.direction == "both" else wanted.direction,
+            ),
+        ),
+    )
+
+
 async def _listen(root: trio.Nursery, central: CentralSystem) -> str:
     """Start the embedded central system on a free port of the loopback interface; returns its URL."""
     try:
@@ -364,14 +399,14 @@ async def _listen(root: trio.Nursery, central: CentralSystem) -> str:
 def logging_to(config: SimulatorConfig, data_directory: Path, *, console: bool, level: str | None) -> Iterator[None]:
     """Log as the configuration says for the duration of the context; relative files are under ``logs``."""
     folder = data_directory / "logs"
-    max_files = config.log_max_files
+    max_files, max_days = _kept(config.log_max_files)
     settings = LogSettings(
         level=level or config.log_level,
         console=console or config.log_console,
         format=config.log_format,
         rotate=config.log_rotate,
-        max_files=max_files if isinstance(max_files, int) else 0,
-        max_days=0 if isinstance(max_files, int) else int(max_files.rstrip("d")),
+        max_files=max_files,
+        max_days=max_days,
         max_size=config.log_max_size,
         file=folder / config.log_file if config.log_file else None,
         error_file=folder / config.log_error_file if config.log_error_file else None,

@@ -28,6 +28,7 @@ from ui_protocol.base import (
 Offset: TypeAlias = Annotated[int, Meta(description="How many to pass over", ge=0)]
 Limit: TypeAlias = Annotated[int, Meta(description="How many at most; absent: all", ge=0)] | None
 Topic = Literal["stations", "messages"]
+Direction = Literal["sent", "received"]
 
 
 class NoParameters(Request, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class ListMessages(StationsRequest, frozen=True, kw_only=True):
     """Which frames of the OCPP wire to show."""
 
     action: Annotated[str | None, Meta(description="Only CALLs of this action and their answers")] = None
+    direction: Annotated[Direction | None, Meta(description="Only what the station sent, or received")] = None
     after: Annotated[int, Meta(description="Only frames after the one of this number", ge=0)] = 0
     limit: Annotated[int, Meta(description="The newest so many", ge=1, le=1000)] = 100
 
@@ -112,6 +114,7 @@ class Subscribe(StationsRequest, frozen=True, kw_only=True):
         tuple[str, ...] | None, Meta(description="Members wanted of each station, as in `listChargingStations`")
     ] = None
     action: Annotated[str, Meta(description="Only messages of this action")] | None = None
+    direction: Annotated[Direction, Meta(description="Only what stations sent, or received")] | None = None
 
 
 # -- stations ----------------------------------------------------------------------------------------------------------

@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
-from simulator.cli.options import Number
+from simulator.cli.options import Number, ui_options
 from simulator.cli.output import Failure, give, tell
 
-DEFAULT_URL = "http://localhost:8080"
 SHELLS = ("bash", "zsh", "fish")
 
 _EPILOG = """\
@@ -68,24 +67,9 @@ def _help_procedures(context: click.Context, _: click.Parameter, wanted: bool) -
 @click.command(epilog=_EPILOG)
 @click.argument("procedure", shell_complete=_complete)
 @click.argument("payload", nargs=-1)
-@click.option(
-    "--url",
-    envvar="SIMULATOR_UI_URL",
-    default=DEFAULT_URL,
-    show_default=True,
-    metavar="URL",
-    help="Where the simulator's UI server is. Or $SIMULATOR_UI_URL.",
-)
-@click.option("--user", envvar="SIMULATOR_UI_USER", metavar="USER", help="User name. Or $SIMULATOR_UI_USER.")
-@click.option(
-    "--password",
-    envvar="SIMULATOR_UI_PASSWORD",
-    metavar="PASSWORD",
-    help="Password; better $SIMULATOR_UI_PASSWORD, where other users of this machine cannot see it.",
-)
+@ui_options
 @click.option("--hash-id", "hash_ids", multiple=True, metavar="ID", help="Only this station; the begin is enough.")
 @click.option("--station", "names", multiple=True, metavar="NAME", help="Only the station of this name.")
-@click.option("--ca", type=click.Path(path_type=Path), metavar="FILE", help="Trusted certificate authority, PEM.")
 @click.option(
     "--timeout",
     type=Number(float, "--timeout 120", above=0, most=86_400),

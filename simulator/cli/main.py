@@ -16,6 +16,7 @@ import click
 
 from simulator import __version__
 from simulator.cli.ctl import ctl
+from simulator.cli.log import wire_log
 from simulator.cli.options import Number, run_options
 from simulator.cli.output import Failure, is_broken_pipe, prepare_streams, silence, tell
 from simulator.interrupts import Interrupts
@@ -151,6 +152,7 @@ def check(files: Sequence[Path], as_json: bool) -> int:
 
 
 cli.add_command(ctl)
+cli.add_command(wire_log)
 
 
 @cli.command("verify-value")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
+    ParameterType = click.ParamType[Any]
 else:
-    _ParamType = click.ParamType  # older versions of click know no parameter of the type
+    ParameterType = click.ParamType  # older versions of click know no parameter of the type
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "crit", "alert", "emerg")
 
@@ -19,10 +19,11 @@ LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "crit", "alert", "e
 FASTEST = 100_000
 #: Seconds of a run: three hundred years.
 LONGEST = 10_000_000_000
+DEFAULT_URL = "http://localhost:8080"
 MOST_STATIONS = 1_000_000
 
 
-class Number(_ParamType):
+class Number(ParameterType):
     """A number within bounds, with an error that says what to write.
 
     :param above: the number must be more than this.
@@ -66,6 +67,36 @@ class Number(_ParamType):
         elif self._above is not None:
             words += f" above {self._above}" + (f", at most {self._most}" if self._most is not None else "")
         return words
+
+
+def ui_options(command: Any) -> Any:
+    """The options that say how to reach the UI server of a simulator that runs."""
+    for option in reversed(
+        (
+            click.option(
+                "--url",
+                envvar="SIMULATOR_UI_URL",
+                default=DEFAULT_URL,
+                show_default=True,
+                metavar="URL",
+                help="Where the simulator's UI server is. Or $SIMULATOR_UI_URL.",
+            ),
+            click.option(
+                "--user", envvar="SIMULATOR_UI_USER", metavar="USER", help="User name. Or $SIMULATOR_UI_USER."
+            ),
+            click.option(
+                "--password",
+                envvar="SIMULATOR_UI_PASSWORD",
+                metavar="PASSWORD",
+                help="Password; better $SIMULATOR_UI_PASSWORD, where other users of this machine cannot see it.",
+            ),
+            click.option(
+                "--ca", type=click.Path(path_type=Path), metavar="FILE", help="Trusted certificate authority, PEM."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def run_options(command: Any) -> Any:

@@ -283,11 +283,16 @@ def _normalise(document: dict[str, Any], report: Report) -> None:
     """Turn what a file may hold into what the model holds."""
     if "supervisionUrls" in document:
         document["supervisionUrls"] = texts(document["supervisionUrls"])
-    if isinstance(files := document.get("logMaxFiles"), str) and not files.endswith("d"):
-        document["logMaxFiles"] = int(files)
-    if isinstance(size := document.get("logMaxSize"), str):
-        unit = SIZE_UNITS.get(size[-1].lower(), 1)
-        document["logMaxSize"] = int(size.rstrip("kmgKMG")) * unit
+    wire_log = document.get("wireLog", {})
+    for keys, key in ((document, "logMaxFiles"), (wire_log, "maxFiles")):
+        if isinstance(files := keys.get(key), str) and not files.endswith("d"):
+            keys[key] = int(files)
+    for keys, key in ((document, "logMaxSize"), (wire_log, "maxSize"), (wire_log, "memory")):
+        if isinstance(size := keys.get(key), str):
+            keys[key] = int(size.rstrip("kmgKMG")) * SIZE_UNITS.get(size[-1].lower(), 1)
+    for key in ("stations", "actions"):
+        if key in wire_log:
+            wire_log[key] = texts(wire_log[key])
     if isinstance(name := document.get("logFormat"), str):
         formats = {known.lower(): known for known in LOG_FORMATS}
         if name.lower() not in formats:

@@ -198,6 +198,31 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     statistics_interval: Annotated[int | None, doc("Same as `logStatisticsInterval`")] = None
 
 
+class WireLogConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The log of the OCPP messages, as they are on the wire; secrets are masked."""
+
+    file: Annotated[
+        str, doc("File of the messages, a line of JSON each; a relative path is under `logs` in the data directory")
+    ] = ""
+    rotate: Annotated[bool, doc("Begin a new file every day")] = True
+    max_files: Annotated[
+        int | str, doc("Rotated files to keep, or `14d` for the files of 14 days; 0: all", schema=MaxFiles)
+    ] = 7
+    max_size: Annotated[int | None, doc("Size at which a file is rotated, in bytes or as `20m`", schema=MaxSize)] = None
+    stations: Annotated[
+        tuple[str, ...],
+        doc("Only messages of these stations, by name or hashId; `*` and `?` stand for any characters", schema=TEXTS),
+    ] = ()
+    actions: Annotated[tuple[str, ...], doc("Only messages of these actions, answers among them", schema=TEXTS)] = ()
+    direction: Annotated[Literal["both", "sent", "received"], doc("Only messages that stations sent, or received")] = (
+        "both"
+    )
+    memory: Annotated[
+        int,
+        doc("Memory for the latest messages, which the dashboard shows, in bytes or as `16m`; 0: none", schema=MaxSize),
+    ] = 16 * 1024 * 1024
+
+
 class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Configuration of the simulator."""
 
@@ -229,6 +254,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     log_level: Annotated[LogLevel, doc("Least severity to log")] = "info"
     log_file: Annotated[str, doc("Log file; a relative path is under `logs` in the data directory")] = "combined.log"
     log_error_file: Annotated[str, doc("Log file of the errors; likewise")] = "error.log"
+    wire_log: Annotated[WireLogConfig, doc("Log of the OCPP messages")] = WireLogConfig()
     worker: Annotated[WorkerConfig, doc("Workers")] = WorkerConfig()
     ui_server: Annotated[UiServerConfig, doc("UI server")] = UiServerConfig()
     performance_storage: Annotated[PerformanceStorageConfig, doc("Storage of performance records", acts=False)] = (

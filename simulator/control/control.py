@@ -27,6 +27,7 @@ from simulator.telemetry.statistics import FleetStatistics
 from simulator.telemetry.wire_log import WireFrame, WireLog
 from ui_protocol.base import Request, Response, StationsRequest, StationsResponse
 from ui_protocol.procedures import PROCEDURES, Procedure, find_procedure
+from ui_protocol.requests import Direction
 
 log = get_logger("simulator.control")
 
@@ -148,21 +149,18 @@ class Control:
         return {"changed": pictures, "removed": changes.removed, "total": len(self.fleet)}
 
     def messages(
-        self, hash_ids: Sequence[str] | None, *, action: str | None, after: int, limit: int
+        self,
+        hash_ids: Sequence[str] | None,
+        *,
+        action: str | None,
+        direction: Direction | None,
+        after: int,
+        limit: int,
     ) -> list[WireFrame]:
         """The newest frames of the OCPP wire, oldest first."""
         if self.wire_log is None:
             raise Failed("the messages of the OCPP wire are not kept")
-        if hash_ids is None or len(hash_ids) == 1:
-            hash_id = None if hash_ids is None else hash_ids[0]
-            return self.wire_log.read(hash_id, action=action, after=after, limit=limit)
-        frames = [
-            frame
-            for hash_id in dict.fromkeys(hash_ids)
-            for frame in self.wire_log.read(hash_id, action=action, after=after, limit=limit)
-        ]
-        frames.sort(key=lambda frame: frame.sequence)
-        return frames[-limit:]
+        return self.wire_log.read(hash_ids, action=action, direction=direction, after=after, limit=limit)
 
 
 def _unknown(name: str) -> str:

@@ -201,7 +201,11 @@ class Follower:
         if wire_log is None or "messages" not in subscription.topics or wire_log.sequence <= self._read_messages:
             return []
         frames = self._control.messages(
-            subscription.hash_ids, action=subscription.action, after=self._read_messages, limit=MOST_MESSAGES
+            subscription.hash_ids,
+            action=subscription.action,
+            direction=subscription.direction,
+            after=self._read_messages,
+            limit=MOST_MESSAGES,
         )
         self._read_messages = wire_log.sequence
         if not frames:

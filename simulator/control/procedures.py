@@ -196,7 +196,13 @@ async def list_messages(asked: Asked) -> Response:
     request = asked.request
     await trio.lowlevel.checkpoint()
     frames: list[Any] = [
-        *asked.control.messages(request.hash_ids, action=request.action, after=request.after, limit=request.limit)
+        *asked.control.messages(
+            request.hash_ids,
+            action=request.action,
+            direction=request.direction,
+            after=request.after,
+            limit=request.limit,
+        )
     ]
     return ListMessagesResponse(status="success", messages=frames)
 

@@ -19,6 +19,7 @@ from simulator.config.model import (
     UiSecurityHeaders,
     UiServerConfig,
     UiServerOptions,
+    WireLogConfig,
     WorkerConfig,
 )
 from simulator.config.schemas import IGNORED_KEYS as IGNORED_CONFIG_KEYS
@@ -50,6 +51,7 @@ from simulator.templates.schemas import NODE_ONLY_OPTIONS, OTHER_NAMES, template
 
 CONFIG_SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
     {
+        "wireLog": WireLogConfig,
         "worker": WorkerConfig,
         "stationTemplateUrls[]": StationTemplateEntry,
         "log": LogConfig,

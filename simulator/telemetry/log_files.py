@@ -40,6 +40,8 @@ class FileOutput:
     :param max_size: with ``rotate``, begin another file of the day (``combined-2026-11-22.log.1``) past so many bytes.
     :param now: POSIX seconds.
     :param complain: told once, in one line, when lines are lost.
+    :param what: the file's kind, for that line.
+    :param gap: the line that tells where so many are missing.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class FileOutput:
         now: Callable[[], float],
         complain: Callable[[str], None],
         max_days: int = 0,
+        what: str = "log file",
+        gap: Callable[[int], str] = lambda lines: f"({lines} log lines could not be written here)",
     ) -> None:
         self._path = path
         self._rotate = rotate and not is_device(path)
@@ -60,6 +64,8 @@ class FileOutput:
         self._max_size = max_size
         self._now = now
         self._complain = complain
+        self._what = what
+        self._gap = gap
         self._complained = False
         self._retry_at = 0.0
         self._lost = 0
@@ -80,7 +86,7 @@ class FileOutput:
             self._lost += lines
             return
         if self._lost:
-            text = f"({self._lost} log lines could not be written here)\n{text}"
+            text = f"{self._gap(self._lost)}\n{text}"
         data = text.encode("utf-8", "backslashreplace")
         try:
             self._write_all(self._file_for(len(data)), data)
@@ -125,7 +131,7 @@ class FileOutput:
             self._complained = True
             reason = getattr(error, "strerror", None) or str(error)
             self._complain(
-                f"cannot write the log file {self.path}: {reason}; its lines are lost until it can be written, "
+                f"cannot write the {self._what} {self.path}: {reason}; its lines are lost until it can be written, "
                 "make room there or name another place"
             )
 

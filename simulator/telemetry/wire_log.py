@@ -6,30 +6,27 @@ second, and hardly any frame is ever looked at.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import Literal
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice, takewhile
 
 import msgspec
 
 from simulator.events import EventBus, FrameReceived, FrameSent
 
 from .redaction import redact_frame
+from .wire_records import Conversation, Direction, Kind
 
 #: Bytes that a wire log may hold unless told otherwise.
 DEFAULT_BUDGET = 16 * 1024 * 1024
 # An entry beside its text, measured: the struct, its time and its number, its slot in the deque.
 _ENTRY_BYTES = 152
 
-Direction = Literal["sent", "received"]
-Kind = Literal["call", "result", "error", "other"]
 
-_HEAD = re.compile(r'\s*\[\s*([234])\s*,\s*"((?:[^"\\]|\\.)*)"\s*(?:,\s*"((?:[^"\\]|\\.)*)")?')
-_KINDS: dict[str, Kind] = {"2": "call", "3": "result", "4": "error"}
+# Frames before those that a follower asks for, which are looked at to find the CALLs that his answer.
+_LOOK_BACK = 5000
 
 
 class WireFrame(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -92,22 +89,31 @@ class WireLog:
         self.size = 0
 
     def read(
-        self, hash_id: str | None = None, *, action: str | None = None, after: int = 0, limit: int = 1000
+        self,
+        hash_ids: str | Collection[str] | None = None,
+        *,
+        action: str | None = None,
+        direction: Direction | None = None,
+        after: int = 0,
+        limit: int = 1000,
     ) -> list[WireFrame]:
         """The newest ``limit`` frames, oldest of them first.
 
-        :param hash_id: only those of one station.
+        :param hash_ids: only those of one station, or of several.
         :param action: only the CALLs of that action (in any case) and their answers. Of all stations that takes a look
             at every frame kept, 2 µs each.
+        :param direction: only frames that went that way.
         :param after: only frames numbered above it.
         """
         wanted = None if action is None else action.lower()
         # To name the action of an answer one must have seen its CALL, which as a rule is shortly before it.
-        newest = self._newest(hash_id, None if wanted else 2 * limit)
+        newest = self._newest(hash_ids, None if wanted or direction else 2 * limit, max(0, after - _LOOK_BACK))
         found = [
             frame
             for frame in _followed(newest)
-            if frame[0].sequence > after and (wanted is None or (frame[3] is not None and frame[3].lower() == wanted))
+            if frame[0].sequence > after
+            and (direction is None or frame[0].direction == direction)
+            and (wanted is None or (frame[3] is not None and frame[3].lower() == wanted))
         ]
         return [_shown(*frame) for frame in found[max(0, len(found) - limit) :]]
 
@@ -131,11 +137,12 @@ class WireLog:
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def _newest(self, hash_id: str | None, count: int | None) -> list[_Entry]:
-        """The newest ``count`` entries of a station or of all, oldest first."""
-        entries: Iterator[_Entry] = reversed(self._entries)
-        if hash_id is not None:
-            entries = (entry for entry in entries if entry.hash_id == hash_id)
+    def _newest(self, hash_ids: str | Collection[str] | None, count: int | None, after: int) -> list[_Entry]:
+        """The newest ``count`` entries after that number of a station or of all, oldest first."""
+        entries: Iterator[_Entry] = takewhile(lambda entry: entry.sequence > after, reversed(self._entries))
+        if hash_ids is not None:
+            wanted = {hash_ids} if isinstance(hash_ids, str) else frozenset(hash_ids)
+            entries = (entry for entry in entries if entry.hash_id in wanted)
         newest = list(islice(entries, count))
         newest.reverse()
         return newest
@@ -146,22 +153,9 @@ _About = tuple[_Entry, Kind, str | None, str | None]
 
 def _followed(entries: Iterable[_Entry]) -> Iterator[_About]:
     """Each entry with its kind, its message id and the action that it is about."""
-    asked: dict[tuple[str, Direction, str], str] = {}
+    conversation = Conversation()
     for entry in entries:
-        head = _HEAD.match(entry.text)
-        if head is None:
-            yield entry, "other", None, None
-            continue
-        kind, message_id, action = _KINDS[head[1]], head[2], None
-        if kind == "call":
-            action = head[3]
-            if action is not None:
-                asked[entry.hash_id, entry.direction, message_id] = action
-        else:
-            # Each side numbers its own CALLs, so an answer belongs to a CALL that went the other way.
-            asker: Direction = "received" if entry.direction == "sent" else "sent"
-            action = asked.get((entry.hash_id, asker, message_id))
-        yield entry, kind, message_id, action
+        yield entry, *conversation.follow(entry.hash_id, entry.direction, entry.text)
 
 
 def _shown(entry: _Entry, kind: Kind, message_id: str | None, action: str | None) -> WireFrame:

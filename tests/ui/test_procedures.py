@@ -446,6 +446,8 @@ async def test_messages_of_the_wire_are_listed() -> None:
             ("call", "sent"),
             ("result", "received"),
         ]
+        received = await house.call("listMessages", {"action": "BootNotification", "direction": "received"})
+        assert [frame["kind"] for frame in received["messages"]] == ["result"] * len(house.hash_ids)
         both = await house.call("listMessages", {"hashIds": house.hash_ids, "limit": 6})
         sequences = [frame["sequence"] for frame in both["messages"]]
         assert sequences == sorted(sequences)
