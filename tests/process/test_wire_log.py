@@ -18,7 +18,7 @@ async def test_messages_are_in_files_in_memory_and_shown_while_they_come(tmp_pat
     settings = ("wireLog.file=wire.ndjson", "wireLog.stations=CS-00001", "uiServer.options.port=0")
     options = [word for setting in settings for word in ("--set", setting)]
     async with central_system() as (central, url):
-        run = ("run", config, "--csms", url, "--data-dir", tmp_path / "data", *options)
+        run: tuple[str | Path, ...] = ("run", config, "--csms", url, "--data-dir", tmp_path / "data", *options)
         async with program(*run) as fleet:
             await fleet.until(lambda: "dashboard: " in fleet.out, "the dashboard's URL")
             for station in ("CS-00001", "CS-00002"):
@@ -38,8 +38,8 @@ async def test_messages_are_in_files_in_memory_and_shown_while_they_come(tmp_pat
                 await in_files.until(lambda: "\n" in in_files.out, "the last message of the file")
                 await in_memory.until(lambda: "\n" in in_memory.out, "the messages that are there")
                 await finished("ctl", "heartbeat", "--url", address, command=COMMAND)
-                for reader in (in_memory, in_files):
-                    await reader.until(lambda reader=reader: " -> Heartbeat [2," in reader.out, "a new message")
+                await in_memory.until(lambda: " -> Heartbeat [2," in in_memory.out, "a new message in memory")
+                await in_files.until(lambda: " -> Heartbeat [2," in in_files.out, "a new message in the file")
                 fleet.signal(signal.SIGINT)
                 assert await fleet.ended() == 0
                 # What it read is gone: nothing more can come.
