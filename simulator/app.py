@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,8 @@ from simulator.templates.fleet import FleetPlan, choose_supervision_url
 from simulator.templates.info import resolve_station
 from simulator.templates.load import LoadedTemplate
 from simulator.transport.connection import Limits
+from simulator.transport.hub import AVAILABLE as HAS_EPOLL
+from simulator.transport.hub import open_hub
 from simulator.transport.websocket import Dialer
 
 if TYPE_CHECKING:
@@ -151,8 +153,8 @@ class Simulator:
         state = None if data_directory is None else State(data_directory, JOURNAL_KINDS)
         wire_files = None if data_directory is None else _wire_files(self.config, self.bus, data_directory)
         try:
-            async with trio.open_nursery() as root:
-                await self._run(root, state, data_directory)
+            async with self._open_dialer() as dialer, trio.open_nursery() as root:
+                await self._run(root, dialer, state, data_directory)
         finally:
             if wire_files is not None:
                 with trio.CancelScope(shield=True):
@@ -161,7 +163,19 @@ class Simulator:
                 await state.close(FINISH_WITHIN if self.in_order else FINISH_WITHIN / 4)
         return self.summary()
 
-    async def _run(self, root: trio.Nursery, state: State[StationPast] | None, directory: Path | None) -> None:
+    @asynccontextmanager
+    async def _open_dialer(self) -> AsyncIterator[Dialer]:
+        """What opens the stations' connections. It outlives them: they close in order when the root is cancelled."""
+        limits = Limits(close_timeout=CLOSE_WITHIN)
+        if self.config.transport == "websocket" or not HAS_EPOLL:
+            yield Dialer(limits=limits)
+            return
+        async with open_hub() as hub:
+            yield Dialer(limits=limits, hub=hub)
+
+    async def _run(
+        self, root: trio.Nursery, dialer: Dialer, state: State[StationPast] | None, directory: Path | None
+    ) -> None:
         await root.start(self._obey_signals, root.cancel_scope)
         if state is not None:
             await state.read()
@@ -172,7 +186,7 @@ class Simulator:
             self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
             self.central_url = await _listen(root, self.central)
         self._start_telemetry(root)
-        await self._build_fleet(state, directory)
+        await self._build_fleet(dialer, state, directory)
         if state is not None:
             state.start(root)
         # First of all: it may fail for a reason that the user can mend, and a large fleet takes every file there is.
@@ -225,13 +239,13 @@ class Simulator:
         """Ask for the ordered stop."""
         self._stop_wanted.set()
 
-    async def _build_fleet(self, state: State[StationPast] | None, directory: Path | None) -> None:
+    async def _build_fleet(self, dialer: Dialer, state: State[StationPast] | None, directory: Path | None) -> None:
         """Make the stations; a stop that comes meanwhile ends it early."""
         retries = self.config.auto_reconnect_max_retries
         services = StationServices(
             clock=self.clock,
             bus=self.bus,
-            dialer=Dialer(limits=Limits(close_timeout=CLOSE_WITHIN)),
+            dialer=dialer,
             validator=PayloadValidator(),
             message_ids=MessageIds(),
             diagnostics=ProcessDiagnostics(current_log_file(), real_time=self._real_time, wire=self.wire),

@@ -194,8 +194,7 @@ class Line:
                 station.registration.attach(self._post)
                 nursery.start_soon(station.registration.run)
                 try:
-                    while True:
-                        self._read(await connection.receive())
+                    await connection.receive_each(self._read)
                 except ConnectionClosed as closed:
                     code, reason = closed.code, closed.reason
                 nursery.cancel_scope.cancel()

@@ -6,8 +6,9 @@ No network here: the protocol, the limits and the exceptions that every transpor
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol, runtime_checkable
+from typing import NoReturn, Protocol, runtime_checkable
 
 import msgspec
 
@@ -17,6 +18,7 @@ GOING_AWAY = 1001
 PROTOCOL_ERROR = 1002
 NO_STATUS = 1005
 ABNORMAL = 1006
+INVALID_DATA = 1007
 TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 
@@ -153,6 +155,16 @@ class Connection(Protocol):
 
         :raises ConnectionClosed: after the last message that came before a close by the peer; at once after a close
             by us.
+        """
+
+    async def receive_each(self, take: Callable[[str | bytes], object]) -> NoReturn:
+        """Give every message to ``take``, in order, until the connection ends.
+
+        The cheap way to receive: on a hub, messages are handed over where they are read, and no task wakes for them.
+        ``take`` must not block. It may post, close the connection and start tasks; it may run in another task than
+        the caller's. What it raises comes out here, and the messages after that one can still be received.
+
+        :raises ConnectionClosed: as :meth:`receive`. On cancel no message is lost.
         """
 
     async def ping(self, timeout: float) -> float:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
+from typing import NoReturn
 
 import trio
 import wsproto.events as ws
@@ -31,8 +32,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 DEFAULT_MAX_PAYLOAD = 16 * 1024 * 1024
 
-# So much of the body of an HTTP refusal is kept for the log.
-_REFUSAL_BODY = 4 * 1024
+#: So much of the body of an HTTP refusal is kept for the log.
+REFUSAL_BODY = 4 * 1024
 # After a refusal or a breach of the protocol we go on reading for this long at most: closing a socket with unread data
 # resets it, and the reset overtakes the answer that says why.
 _LINGER = 1.0
@@ -135,6 +136,11 @@ class Link:
             raise self._closed()
         return message
 
+    async def receive_each(self, take: Callable[[str | bytes], object]) -> NoReturn:
+        """See :class:`~simulator.transport.connection.Connection`."""
+        while True:
+            take(await self.receive())
+
     async def ping(self, timeout: float) -> float:
         """See :class:`~simulator.transport.connection.Connection`."""
         if self._end is not None:
@@ -171,10 +177,8 @@ class Link:
         if not self.established:
             self.fail(ABNORMAL, "closed during the opening handshake")
             return
-        self._finish_within(self._limits.close_timeout)
-        self._engine.emit(ws.CloseConnection(code=code, reason=reason))
         self._inbox.discard()
-        self._ended(code, reason)
+        self._close(code, reason)
 
     def fail(self, code: int, reason: str) -> None:
         """End at once, without a closing handshake."""
@@ -236,8 +240,8 @@ class Link:
     def on_reject_data(self, event: ws.RejectData) -> bool:
         """See :class:`~simulator.transport.engine.Events`."""
         assert self.refusal is not None
-        self.refusal.body = (self.refusal.body + event.data)[:_REFUSAL_BODY]
-        return event.body_finished or len(self.refusal.body) == _REFUSAL_BODY
+        self.refusal.body = (self.refusal.body + event.data)[:REFUSAL_BODY]
+        return event.body_finished or len(self.refusal.body) == REFUSAL_BODY
 
     def on_breach(self, hint: ws.RejectConnection) -> None:
         """See :class:`~simulator.transport.engine.Events`."""
@@ -254,7 +258,8 @@ class Link:
             # We are closing: read on for the peer's close frame, keep nothing.
             return False
         if not self._inbox.add(piece, finished=finished):
-            self.close_soon(TOO_BIG, f"message larger than {self._max_payload} bytes")
+            # What came before it can still be received.
+            self._close(TOO_BIG, f"message larger than {self._max_payload} bytes")
         return self._inbox.full
 
     async def wait_for_room(self) -> None:
@@ -324,6 +329,11 @@ class Link:
     def _closed(self) -> ConnectionClosed:
         assert self._end is not None
         return ConnectionClosed(*self._end)
+
+    def _close(self, code: int, reason: str) -> None:
+        self._finish_within(self._limits.close_timeout)
+        self._engine.emit(ws.CloseConnection(code=code, reason=reason))
+        self._ended(code, reason)
 
     def _ended(self, code: int, reason: str) -> None:
         """The connection is over for its users; the first reason stays."""

@@ -7,7 +7,8 @@ from typing import Final
 
 import trio
 
-_ENDED: Final = "the peer closed the TCP connection"
+#: A break that is none: the end of the stream.
+ENDED: Final = "the peer closed the TCP connection"
 
 
 def describe(error: BaseException) -> str:
@@ -19,7 +20,7 @@ def describe(error: BaseException) -> str:
         if isinstance(found, ssl.SSLCertVerificationError):
             return f"certificate verify failed: {found.verify_message}"
         if isinstance(found, ssl.SSLEOFError):
-            return _ENDED
+            return ENDED
         if isinstance(found, ssl.SSLError):
             return (found.reason or str(found)).replace("_", " ").lower()
         if isinstance(found, OSError) and (found.errno or found.__cause__ is None):
@@ -45,7 +46,7 @@ class Tap(trio.abc.Stream):
     @property
     def fault(self) -> str:
         """What ended the stream: the error, or that the peer closed it."""
-        return _ENDED if self.broken_by is None else describe(self.broken_by)
+        return ENDED if self.broken_by is None else describe(self.broken_by)
 
     @property
     def tls_fault(self) -> bool:

@@ -28,8 +28,11 @@ from simulator.transport.connection import (
     TlsFailed,
     status_line,
 )
-from simulator.transport.link import Link, Refusal
-from simulator.transport.tap import describe
+from simulator.transport.hub import Hub
+from simulator.transport.hub_connection import HubConnection
+from simulator.transport.link import REFUSAL_BODY, Link, Refusal
+from simulator.transport.opening import EndOfStream, ForeignSubprotocol, NoHandshake, Opening, read_refusal, upgrade
+from simulator.transport.tap import ENDED, describe
 from simulator.transport.tls import TlsContexts, fault_of, trust_anchor
 
 USER_AGENT = f"ocpp-fleet-simulator/{__version__}"
@@ -89,10 +92,14 @@ class Dialer:
 
     :param open_stream: replaces TCP, given host and port; for tests over memory streams.
     :param limits: bounds of every connection.
+    :param hub: serves the connections that it can: those over plain TCP without compression.
     """
 
-    def __init__(self, *, open_stream: OpenStream | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, *, open_stream: OpenStream | None = None, limits: Limits | None = None, hub: Hub | None = None
+    ) -> None:
         self._open_stream = open_stream
+        self._hub = hub
         self._limits = limits or Limits()
         self._tls = TlsContexts()
 
@@ -126,6 +133,15 @@ class Dialer:
             open_timeout = min(open_timeout, options.handshake_timeout / 1000)
         deadline = trio.current_time() + open_timeout
         stream = await self._connect(target, options, deadline, open_timeout)
+        if self._hub is not None and isinstance(stream, trio.SocketStream) and not options.per_message_deflate:
+            connection = await self._open_on_hub(self._hub, stream, target, request, options, deadline, open_timeout)
+            # An open connection keeps its frame: nothing big may stay in it.
+            del stream, target, request
+            try:
+                yield connection
+            finally:
+                await connection.finish()
+            return
         failure: BaseException | None = None
         try:
             async with trio.open_nursery() as nursery:
@@ -148,6 +164,39 @@ class Dialer:
                 raise failure
             finally:
                 del failure
+
+    async def _open_on_hub(
+        self,
+        hub: Hub,
+        stream: trio.SocketStream,
+        target: Target,
+        request: ws.Request,
+        options: WebSocketOptions,
+        deadline: float,
+        open_timeout: float,
+    ) -> HubConnection:
+        opening = Opening(request)
+        try:
+            await _upgrade_plain(stream, opening, target, deadline, open_timeout)
+            sock = socket.socket(stream.socket.family, stream.socket.type, 0, stream.socket.detach())
+        finally:
+            # Nothing is left of it after success.
+            stream.socket.close()
+        try:
+            connection = hub.adopt(
+                sock,
+                subprotocol=opening.subprotocol,
+                rest=opening.rest,
+                limits=self._limits,
+                max_payload=options.max_payload,
+            )
+        except OSError as error:
+            raise OpenFailed("connect", f"{target.shown}: {describe(error)}") from error
+        if request.subprotocols and not opening.subprotocol:
+            connection.close_soon(PROTOCOL_ERROR, "no subprotocol")
+            await connection.finish()
+            raise _no_subprotocol(target, request.subprotocols)
+        return connection
 
     async def _connect(
         self, target: Target, options: WebSocketOptions, deadline: float, open_timeout: float
@@ -230,7 +279,7 @@ def _request(
             host = value
         elif name.lower() not in _OWN_HEADERS and not name.lower().startswith("sec-websocket-"):
             headers[name.lower()] = (name, value)
-    for name, value in headers.values():
+    for name, value in [*headers.values(), ("Host", host)]:
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             # The value stays out of the message: it may be a secret.
             raise OpenFailed("upgrade", f"wsOptions: the header {name!r} has characters that HTTP does not allow")
@@ -264,23 +313,18 @@ async def _upgrade(
     with trio.CancelScope(deadline=deadline) as scope:
         await link.opened.wait()
     if scope.cancelled_caught:
-        raise OpenTimeout("upgrade", f"{target.shown}: no answer to the WebSocket upgrade within {open_timeout:g} s")
+        raise _no_answer(target, open_timeout)
     if link.established:
         if subprotocols and not link.subprotocol:
             link.close_soon(PROTOCOL_ERROR, "no subprotocol")
-            raise SubprotocolRefused(
-                f"{target.shown}: the central system chose none of the subprotocols {', '.join(subprotocols)}"
-            )
+            raise _no_subprotocol(target, subprotocols)
         return
     if link.refusal is not None:
         with trio.move_on_after(_REFUSAL_BODY_WITHIN):
             await link.done.wait()
         raise _rejected(target, link.refusal)
     if link.breach.startswith("unrecognized subprotocol"):
-        chosen = link.breach.rpartition(" ")[2]
-        raise SubprotocolRefused(
-            f"{target.shown}: the central system chose the subprotocol {chosen}, which was not offered"
-        )
+        raise _foreign_subprotocol(target, link.breach.rpartition(" ")[2])
     if link.stream.tls_fault:
         raise TlsFailed(
             f"{target.shown}: the central system refused the TLS connection: {link.stream.fault}",
@@ -288,6 +332,47 @@ async def _upgrade(
         )
     fault = f"not a WebSocket handshake: {link.breach}" if link.breach else link.stream.fault
     raise OpenFailed("upgrade", f"{target.shown}: {fault}")
+
+
+async def _upgrade_plain(
+    stream: trio.SocketStream, opening: Opening, target: Target, deadline: float, open_timeout: float
+) -> None:
+    """The opening handshake without a link; anything but success is raised."""
+    try:
+        with trio.CancelScope(deadline=deadline) as scope:
+            await upgrade(stream, opening)
+        if scope.cancelled_caught:
+            raise _no_answer(target, open_timeout)
+        if opening.status:
+            with trio.CancelScope(deadline=min(deadline, trio.current_time() + _REFUSAL_BODY_WITHIN)):
+                await read_refusal(stream, opening, REFUSAL_BODY)
+            refusal = Refusal(opening.status, opening.headers)
+            refusal.body = opening.body[:REFUSAL_BODY]
+            raise _rejected(target, refusal)
+    except ForeignSubprotocol as error:
+        raise _foreign_subprotocol(target, str(error)) from None
+    except NoHandshake as error:
+        raise OpenFailed("upgrade", f"{target.shown}: not a WebSocket handshake: {error}") from None
+    except EndOfStream:
+        raise OpenFailed("upgrade", f"{target.shown}: {ENDED}") from None
+    except trio.BrokenResourceError as error:
+        raise OpenFailed("upgrade", f"{target.shown}: {describe(error)}") from None
+
+
+def _no_answer(target: Target, open_timeout: float) -> OpenTimeout:
+    return OpenTimeout("upgrade", f"{target.shown}: no answer to the WebSocket upgrade within {open_timeout:g} s")
+
+
+def _no_subprotocol(target: Target, subprotocols: Sequence[str]) -> SubprotocolRefused:
+    return SubprotocolRefused(
+        f"{target.shown}: the central system chose none of the subprotocols {', '.join(subprotocols)}"
+    )
+
+
+def _foreign_subprotocol(target: Target, chosen: str) -> SubprotocolRefused:
+    return SubprotocolRefused(
+        f"{target.shown}: the central system chose the subprotocol {chosen}, which was not offered"
+    )
 
 
 def _rejected(target: Target, refusal: Refusal) -> HandshakeRejected:

@@ -16,6 +16,7 @@ import trio.testing
 
 from simulator.config.ws_options import WebSocketOptions
 from simulator.transport.connection import Connection, ConnectionClosed, Limits
+from simulator.transport.hub import Hub, open_hub
 from simulator.transport.server import Handler, ServerConnection, ServerOptions, serve_websockets
 from simulator.transport.websocket import Dialer
 
@@ -28,18 +29,46 @@ OCPP = ("ocpp1.6",)
 SHORT = Limits(send_buffer=256 * 1024, send_timeout=0.5, receive_buffer=64 * 1024, close_timeout=0.5)
 
 
+class Chosen:
+    """The transport that a test runs over; see the fixture ``either_transport``."""
+
+    with_hub = False
+    hub: Hub | None = None
+
+
+@asynccontextmanager
+async def chosen_transport() -> AsyncIterator[None]:
+    """The hub of a test that wants one, which must be left empty."""
+    if not Chosen.with_hub:
+        yield
+        return
+    async with open_hub() as hub:
+        Chosen.hub = hub
+        try:
+            yield
+            assert len(hub) == 0
+        finally:
+            Chosen.hub = None
+
+
 def within(seconds: float) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
-    """A limit of wall seconds for an async test."""
+    """A limit of wall seconds for an async test, which gets the hub that it wants."""
 
     def decorate(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         @wraps(test)
         async def limited(*args: Any, **kwargs: Any) -> None:
             with trio.fail_after(seconds):
-                await test(*args, **kwargs)
+                async with chosen_transport():
+                    await test(*args, **kwargs)
 
         return limited
 
     return decorate
+
+
+def make_dialer(limits: Limits | None = None) -> Dialer:
+    """A dialer over the transport of the test."""
+    return Dialer(limits=limits, hub=Chosen.hub)
 
 
 def open_connection(
@@ -52,7 +81,7 @@ def open_connection(
     open_timeout: float = 30.0,
 ) -> AbstractAsyncContextManager[Connection]:
     """The dialer's ``open`` with what most tests do not care about filled in."""
-    return (dialer or Dialer()).open(
+    return (dialer or make_dialer()).open(
         url, subprotocols=subprotocols, options=options, basic_auth=basic_auth, open_timeout=open_timeout
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import socket
 import struct
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import trio
 
 from simulator.config.ws_options import WebSocketOptions
-from simulator.transport.connection import Connection, ConnectionClosed, Limits
+from simulator.transport.connection import ConnectionClosed, Limits
 from simulator.transport.server import ServerConnection, ServerOptions
 from simulator.transport.websocket import Dialer
 from tests.transport.peers import (
@@ -27,6 +27,7 @@ from tests.transport.peers import (
     end_of,
     frame,
     header_of,
+    make_dialer,
     open_connection,
     own_server,
     raw_server,
@@ -34,7 +35,7 @@ from tests.transport.peers import (
     within,
 )
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("either_transport")]
 
 
 async def answer_close(peer: Peer) -> tuple[int, str]:
@@ -106,7 +107,7 @@ async def test_a_peer_that_never_answers_our_close_is_left_in_bounded_time() -> 
 
     async with raw_server(ignore) as url:
         begun = trio.current_time()
-        async with open_connection(url, Dialer(limits=SHORT)):
+        async with open_connection(url, make_dialer(SHORT)):
             pass
         assert 0.4 < trio.current_time() - begun < 2
 
@@ -202,7 +203,7 @@ async def test_cancelled_stations_say_goodbye() -> None:
     async with own_server(note) as url:
         scopes: list[trio.CancelScope] = []
         async with trio.open_nursery() as nursery:
-            dialer = Dialer()
+            dialer = make_dialer()
             for _ in range(200):
                 nursery.start_soon(station, url, dialer, scopes)
             await settle()
@@ -276,12 +277,12 @@ async def test_an_interrupt_in_a_task_of_the_connection_ends_the_program_and_is_
     monkeypatch.setattr("simulator.transport.link.Link.on_message", interrupt)
     async with raw_server(greet) as url:
         with pytest.raises(KeyboardInterrupt):
-            await hold(url)
+            await hold(url, Dialer())
 
 
-async def hold(url: str) -> None:
+async def hold(url: str, dialer: Dialer | None = None) -> None:
     """Open a connection and receive until something ends it."""
-    async with open_connection(url) as connection:
+    async with open_connection(url, dialer) as connection:
         while True:
             await connection.receive()
 
@@ -379,7 +380,7 @@ async def test_unread_messages_hold_the_peer_back_and_none_is_lost() -> None:
             sent += 1
         await answer_close(peer)
 
-    async with raw_server(flood) as url, open_connection(url, Dialer(limits=SHORT)) as connection:
+    async with raw_server(flood) as url, open_connection(url, make_dialer(SHORT)) as connection:
         await settle()
         # What TCP buffers on the way is not ours to bound.
         assert sent < 2000
@@ -396,7 +397,7 @@ async def test_closing_does_not_wait_for_those_who_do_not_receive() -> None:
 
     async with raw_server(flood) as url:
         begun = trio.current_time()
-        async with open_connection(url, Dialer(limits=SHORT)):
+        async with open_connection(url, make_dialer(SHORT)):
             await settle()
         assert trio.current_time() - begun < 2
 
@@ -429,7 +430,7 @@ async def test_an_announced_giant_is_refused_before_it_has_come() -> None:
             await peer.send(b"x" * 65536)
 
     async with raw_server(announce) as url:
-        dialer = Dialer(limits=SHORT)
+        dialer = make_dialer(SHORT)
         async with open_connection(url, dialer, options=WebSocketOptions(max_payload=1_000_000)) as connection:
             assert (await end_of(connection)).code == 1009
 
@@ -501,12 +502,93 @@ async def test_what_is_no_websocket_ends_the_connection_and_says_so(
 
 
 @within(10)
+async def test_messages_are_handed_over_in_order_until_the_end() -> None:
+    async def count_down(connection: ServerConnection) -> None:
+        for number in range(3):
+            connection.post(str(number))
+        await connection.receive()
+        for number in range(3, 6):
+            connection.post(str(number))
+        await connection.aclose(1001, "maintenance")
+
+    taken: list[str | bytes] = []
+
+    async with own_server(count_down) as url, open_connection(url) as connection:
+
+        def take(message: str | bytes) -> None:
+            taken.append(message)
+            if len(taken) == 3:
+                connection.post("go on")
+
+        with pytest.raises(ConnectionClosed) as caught:
+            await connection.receive_each(take)
+        assert (caught.value.code, caught.value.reason) == (1001, "maintenance")
+        with pytest.raises(ConnectionClosed):
+            await connection.receive_each(take)
+    assert taken == ["0", "1", "2", "3", "4", "5"]
+
+
+@within(10)
+async def test_what_the_taker_of_messages_raises_comes_out_and_the_rest_can_be_received() -> None:
+    async def three(connection: ServerConnection) -> None:
+        for number in range(3):
+            connection.post(str(number))
+        await connection.receive()
+
+    error = KeyError("mine")
+
+    def take(message: str | bytes) -> None:
+        if message == "1":
+            raise error
+
+    async with own_server(three) as url, open_connection(url) as connection:
+        with pytest.raises(KeyError) as caught:
+            await connection.receive_each(take)
+        assert caught.value is error
+        assert await connection.receive() == "2"
+        connection.post("done")
+        assert (await end_of(connection)).code == 1000
+
+
+@within(10)
+async def test_a_taker_of_messages_may_close_the_connection_or_cancel_its_caller() -> None:
+    async with own_server(echo) as url:
+        async with open_connection(url) as connection:
+            taken = []
+
+            def cancel(message: str | bytes) -> None:
+                taken.append(message)
+                scope.cancel()
+
+            with trio.CancelScope() as scope:
+                connection.post("one")
+                await connection.receive_each(cancel)
+            assert taken == ["one"]
+            connection.post("two")
+            assert await connection.receive() == "two"
+        async with open_connection(url) as connection, trio.open_nursery() as nursery:
+
+            def close(message: str | bytes) -> None:
+                taken.append(message)
+                nursery.start_soon(connection.aclose, 4100, "enough")
+
+            connection.post("three")
+            with pytest.raises(ConnectionClosed) as caught:
+                await connection.receive_each(close)
+            assert caught.value.code == 4100
+    assert taken == ["one", "three"]
+
+
+@within(10)
 async def test_a_cancelled_receive_loses_nothing() -> None:
     async with own_server(echo) as url, open_connection(url) as connection:
         connection.post("kept")
         await settle()
         with trio.move_on_after(0) as scope:
             await connection.receive()
+        assert scope.cancelled_caught
+        with trio.move_on_after(0) as scope:
+            await connection.receive_each(print)
         assert scope.cancelled_caught
         assert await connection.receive() == "kept"
 
@@ -524,7 +606,7 @@ async def read_nothing(peer: Peer) -> None:
 
 @within(20)
 async def test_a_peer_that_does_not_read_ends_the_connection_when_too_much_waits() -> None:
-    dialer = Dialer(limits=Limits(send_buffer=256 * 1024, send_timeout=60, close_timeout=0.5))
+    dialer = make_dialer(Limits(send_buffer=256 * 1024, send_timeout=60, close_timeout=0.5))
     async with raw_server(read_nothing) as url, open_connection(url, dialer) as connection:
         posted = 0
         closed = None
@@ -541,7 +623,7 @@ async def test_a_peer_that_does_not_read_ends_the_connection_when_too_much_waits
 
 @within(20)
 async def test_a_peer_that_takes_nothing_for_too_long_ends_the_connection() -> None:
-    dialer = Dialer(limits=Limits(send_timeout=0.3, send_buffer=100_000_000, close_timeout=0.5))
+    dialer = make_dialer(Limits(send_timeout=0.3, send_buffer=100_000_000, close_timeout=0.5))
     async with raw_server(read_nothing) as url, open_connection(url, dialer) as connection:
         connection.post("x" * 20_000_000)
         begun = trio.current_time()
@@ -553,7 +635,7 @@ async def test_a_peer_that_takes_nothing_for_too_long_ends_the_connection() -> N
 @within(20)
 async def test_leaving_a_peer_that_does_not_read_is_bounded() -> None:
     async with raw_server(read_nothing) as url:
-        async with open_connection(url, Dialer(limits=SHORT)) as connection:
+        async with open_connection(url, make_dialer(SHORT)) as connection:
             connection.post("x" * 20_000_000)
             begun = trio.current_time()
         assert trio.current_time() - begun < 2
@@ -566,7 +648,7 @@ async def test_a_peer_that_pings_and_does_not_read_does_not_fill_the_memory() ->
         while True:
             await peer.send(frame(PING, b"x" * 125) * 500)
 
-    dialer = Dialer(limits=Limits(send_buffer=100_000, send_timeout=60))
+    dialer = make_dialer(Limits(send_buffer=100_000, send_timeout=60))
     async with raw_server(ping_only) as url, open_connection(url, dialer) as connection:
         closed = await end_of(connection)
         assert (closed.code, closed.reason) == (1006, "peer does not read")
@@ -574,7 +656,7 @@ async def test_a_peer_that_pings_and_does_not_read_does_not_fill_the_memory() ->
 
 @within(20)
 async def test_one_message_larger_than_the_buffer_passes() -> None:
-    dialer = Dialer(limits=SHORT)
+    dialer = make_dialer(SHORT)
     async with own_server(echo) as url, open_connection(url, dialer) as connection:
         text = "x" * 2_000_000
         connection.post(text)
@@ -677,8 +759,10 @@ async def test_the_local_address_of_the_options_is_used() -> None:
 @within(10)
 async def test_compression_when_asked_for() -> None:
     extensions = []
+    servers: list[Any] = []
 
     async def note(connection: ServerConnection) -> None:
+        servers.append(connection)
         extensions.append(dict(connection.headers).get("sec-websocket-extensions"))
         await echo(connection)
 
@@ -690,11 +774,5 @@ async def test_compression_when_asked_for() -> None:
                 for _ in range(2):
                     connection.post(text)
                     assert await connection.receive() == text
-                assert (bytes_received(connection) < 5_000) is compress
+                assert (servers[-1].stream.bytes_out < 5_000) is compress
         assert extensions == ["permessage-deflate; client_max_window_bits=15; server_max_window_bits=15", None]
-
-
-def bytes_received(connection: Connection) -> int:
-    """What came over the network so far."""
-    received: int = connection.stream.bytes_in  # type: ignore[attr-defined]
-    return received

@@ -12,7 +12,7 @@ from simulator.config.ws_options import WebSocketOptions
 from simulator.transport.connection import HandshakeRejected, OpenFailed, OpenTimeout, SubprotocolRefused
 from tests.transport.peers import Peer, close_frame, open_connection, raw_server, silence, within
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = [pytest.mark.timeout(30), pytest.mark.usefixtures("either_transport")]
 
 
 async def failure(url: str, **arguments: Any) -> OpenFailed:
