@@ -125,7 +125,8 @@ def browser(session: nox.Session) -> None:
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         session.run("playwright", "install", "chromium")
     # What is tested is a process of its own, and starts while others do: these tests last longer than the rest.
-    session.run("pytest", "tests/browser", "-m", "browser", "--timeout=150", *session.posargs)
+    unwatched = ("-o", "faulthandler_timeout=0")
+    session.run("pytest", "tests/browser", "-m", "browser", "--timeout=300", *unwatched, *session.posargs)
 
 
 @nox.session

@@ -16,7 +16,10 @@ from tests.browser.fleet import Running, Simulator
 #: Where screenshots go: what the pages look like, and how they looked when a test failed.
 ARTIFACTS = Path(os.environ.get("BROWSER_ARTIFACTS", "artifacts/browser"))
 
-expect.set_options(timeout=15_000)
+#: Milliseconds for what a page shall show or do: on a busy machine many times what it takes on an idle one.
+WITHIN = 45_000
+
+expect.set_options(timeout=WITHIN)
 
 #: What the console may say: a page whose simulator is gone tries to reach it.
 EXPECTED = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "WebSocket connection to", "ERR_EMPTY_RESPONSE")
@@ -63,7 +66,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
         contexts.append(context)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(WITHIN)
         page.on("console", lambda message: None if any(part in message.text for part in allowed) else hear(message))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         request.node.pages.append(page)

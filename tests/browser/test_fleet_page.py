@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.fixtures import Open
 from tests.browser.fleet import Simulator
@@ -14,6 +14,7 @@ from tests.browser.pages import choose, failures, row, rows, state, submit
 pytestmark = pytest.mark.browser
 
 MANY = 2_000
+SCROLLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def many(central: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sim
 
 def test_one_station_is_found_among_thousands(many: Simulator, open_page: Open) -> None:
     page = open_page(many.url)
-    expect(page.locator(".count")).to_have_text("2,000 stations", timeout=60_000)
+    expect(page.locator(".count")).to_have_text("2,000 stations")
     # Only what can be seen is there.
     assert rows(page).count() < 80
     page.keyboard.press("/")
@@ -40,27 +41,42 @@ def test_one_station_is_found_among_thousands(many: Simulator, open_page: Open) 
 
 def test_scrolling_and_searching_thousands_does_not_stall_the_page(many: Simulator, open_page: Open) -> None:
     page = open_page(many.url)
-    expect(page.locator(".count")).to_have_text("2,000 stations", timeout=60_000)
+    expect(page.locator(".count")).to_have_text("2,000 stations")
     page.get_by_role("grid", name="Charging stations").focus()
     page.keyboard.press("End")
     expect(row(page, "CS-02000")).to_be_visible()
-    # Long tasks are those that keep the page from answering for 50 ms and more (W3C Long Tasks).
-    page.evaluate(
-        "window.longest = 0; new PerformanceObserver((list) => list.getEntries().forEach((entry) => {"
-        " window.longest = Math.max(window.longest, entry.duration); })).observe({type: 'longtask'})"
-    )
     body = page.locator(".grid-body").first
-    for _ in range(20):
+    busy = Busy(page)
+    for _ in range(SCROLLS):
         body.evaluate("(element) => { element.scrollTop = Math.random() * element.scrollHeight; }")
+        page.evaluate("new Promise(requestAnimationFrame)")
+    # Some 10 ms were measured for a jump to elsewhere; drawing thousands of rows would take many times that.
+    assert busy.since() / SCROLLS < 0.05
     page.get_by_role("searchbox", name="Search stations").press_sequentially("00", delay=20)
     page.get_by_role("button", name="Station", exact=True).click()
     expect(rows(page).first).to_contain_text("CS-00001")
-    assert page.evaluate("window.longest") < 500
+    assert busy.since() < 0.5
+
+
+class Busy:
+    """Tells how many seconds of processor time a page has used: on a busy machine they pass no faster."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        self._before = 0.0
+        self.since()
+
+    def since(self) -> float:
+        """Since it was made, or asked for the last time."""
+        metrics = {each["name"]: each["value"] for each in self._session.send("Performance.getMetrics")["metrics"]}
+        before, self._before = self._before, float(metrics["TaskDuration"])
+        return self._before - before
 
 
 def test_states_filter_and_columns_sort(many: Simulator, open_page: Open) -> None:
     page = open_page(many.url)
-    expect(page.locator(".count")).to_have_text("2,000 stations", timeout=60_000)
+    expect(page.locator(".count")).to_have_text("2,000 stations")
     hash_id = many.ask("listChargingStations", {"search": "CS-01999", "fields": []})["chargingStations"][0][
         "stationInfo"
     ]["hashId"]

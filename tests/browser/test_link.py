@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.fixtures import Open
 from tests.browser.fleet import Simulator
+from tests.browser.forwarding import WithoutCredentials
 from tests.browser.pages import connector, messages, open_station, rows
 
 pytestmark = pytest.mark.browser
@@ -70,19 +71,14 @@ def test_where_the_browser_keeps_credentials_from_websockets_the_page_asks_for_t
 ) -> None:
     simulator = Simulator(tmp_path, central, stations=2, login=("operator", "pass wörd+/="))
     try:
-        credentials = {"username": "operator", "password": "pass wörd+/="}
-        page = open_page("about:blank", allowed=("401",), http_credentials=credentials)
-        # Some browsers open WebSockets without the credentials of the page: as if by another name of this machine.
-        page.add_init_script(
-            "const Plain = WebSocket; window.WebSocket = class extends Plain { constructor(url, protocols) {"
-            " super(String(url).replace('127.0.0.1', 'user:wrong@127.0.0.1'), protocols); } };"
-        )
-        page.goto(simulator.url)
-        dialog = page.get_by_role("dialog")
-        expect(dialog).to_contain_text("Sign in")
-        dialog.get_by_role("textbox", name="User").fill("operator")
-        dialog.get_by_role("textbox", name="Password").fill("pass wörd+/=")
-        dialog.get_by_role("button", name="Sign in").click()
-        expect(rows(page)).to_have_count(2)
+        with WithoutCredentials(simulator.port) as way:
+            credentials = {"username": "operator", "password": "pass wörd+/="}
+            page = open_page(way.url, allowed=("401",), http_credentials=credentials)
+            dialog = page.get_by_role("dialog")
+            expect(dialog).to_contain_text("Sign in")
+            dialog.get_by_role("textbox", name="User").fill("operator")
+            dialog.get_by_role("textbox", name="Password").fill("pass wörd+/=")
+            dialog.get_by_role("button", name="Sign in").click()
+            expect(rows(page)).to_have_count(2)
     finally:
         simulator.end()

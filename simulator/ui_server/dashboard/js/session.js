@@ -7,6 +7,8 @@ import { SUBPROTOCOL } from "./protocol.js";
 
 /** Milliseconds after which a request has failed; the server answers sooner. */
 const ANSWER_WITHIN = 70_000;
+/** Milliseconds after which an attempt to connect has failed; browsers wait for minutes. */
+const OPEN_WITHIN = 10_000;
 const FIRST_PAUSE = 400;
 const LONGEST_PAUSE = 5_000;
 
@@ -75,7 +77,9 @@ export class Session extends Emitter {
     this.socket = socket;
     this.setState("connecting");
     let opened = false;
+    const late = setTimeout(() => socket.close(), OPEN_WITHIN);
     socket.onopen = () => {
+      clearTimeout(late);
       opened = true;
       this.failures = 0;
       this.refusals = 0;
@@ -84,7 +88,10 @@ export class Session extends Emitter {
       this.emit("open", undefined);
     };
     socket.onmessage = ({ data }) => this.take(JSON.parse(data));
-    socket.onclose = () => void this.lost(opened);
+    socket.onclose = () => {
+      clearTimeout(late);
+      void this.lost(opened);
+    };
   }
 
   /** End for good. */
@@ -95,6 +102,7 @@ export class Session extends Emitter {
     document.removeEventListener("visibilitychange", this.wake);
     this.socket?.close(1000);
     this.failPending();
+    this.setState("waiting"); // calls that wait for the opening wait no longer
   }
 
   /**
@@ -114,16 +122,28 @@ export class Session extends Emitter {
     this.call("subscribe", this.subscription ?? {}).then(told, () => {});
   }
 
+  /** Wait for the end of the attempt to connect that is under way, if one is. */
+  async opening() {
+    if (this.state !== "connecting") return;
+    await new Promise((resolve) => {
+      const quiet = this.on("state", () => {
+        quiet();
+        resolve(undefined);
+      });
+    });
+  }
+
   /**
    * Call a procedure. A failure is an answer; only a lost link rejects.
    * @param {string} procedure
    * @param {object} [payload]
    * @returns {Promise<Answer>}
    */
-  call(procedure, payload = {}) {
+  async call(procedure, payload = {}) {
+    await this.opening();
     const socket = this.socket;
     if (socket === null || socket.readyState !== WebSocket.OPEN) {
-      return Promise.reject(new LinkLost("there is no connection to the simulator"));
+      throw new LinkLost("there is no connection to the simulator");
     }
     const id = uuid();
     return new Promise((resolve, reject) => {

@@ -21,8 +21,10 @@ const PAST = 500;
  * @param {string} hashId
  * @returns {import("./main.js").Page}
  */
-export function stationPage({ store }, hashId) {
+export function stationPage({ session: main, store }, hashId) {
   const session = new Session();
+  // Once the simulator is back nothing may still wait for it.
+  const unheard = main.on("open", session.wake);
   /** @type {Station | null} */
   let station = null;
   /** @type {Map<number, ConnectorCard>} */
@@ -212,6 +214,7 @@ export function stationPage({ store }, hashId) {
     },
     leave: () => {
       clearInterval(timer);
+      unheard();
       session.close();
       messages.destroy();
       keys.destroy();
