@@ -199,11 +199,50 @@ def verify_value(source: str, key: str | None) -> int:
     help="Minute until which it holds.",
 )
 @click.option("--seed", type=Number(int, "--seed 1", least=0), default=1, metavar="N", help="Repeats a session.")
-def plot(file: str, direct: bool, phases: str, power: float | None, begin: float, until: float, **options: Any) -> int:
-    """Draw a charging session as SVG: power, limit, energy and state of charge ('-': standard output)."""
+@click.option("--messages", metavar="FILE", help="Draw a session of this recording of OCPP messages instead.")
+@click.option("--station", metavar="NAME", help="Of the recording, if it holds several.")
+@click.option("--transaction", type=int, metavar="ID", help="Of the recording, if it holds several.")
+@click.option("--title", metavar="TEXT", help="What stands above the drawing.")
+@click.pass_context
+def plot(
+    context: click.Context,
+    /,
+    file: str,
+    direct: bool,
+    phases: str,
+    power: float | None,
+    begin: float,
+    until: float,
+    messages: str | None,
+    station: str | None,
+    transaction: int | None,
+    **options: Any,
+) -> int:
+    """Draw a charging session as SVG: power, limit, energy and state of charge ('-': standard output).
+
+    The session of a vehicle is reckoned at once, or taken from messages that were recorded with
+    `simulator ctl listMessages` or the like, with the measurands Power.Active.Import, Power.Offered and SoC besides the
+    energy.
+    """
+    _either_kind_of_plot(context, messages)
     if until <= begin:
         raise click.UsageError("--until is not after --from: the limit would never hold")
-    from simulator.cli.meter import plot_session
+    from simulator.cli.meter import plot_messages, plot_session
 
+    if messages is not None:
+        return plot_messages(file, messages, station=station, transaction=transaction, title=options["title"])
     kilowatts = power if power is not None else 150.0 if direct else 11.0
     return plot_session(file, direct=direct, phases=int(phases), kilowatts=kilowatts, minutes=(begin, until), **options)
+
+
+def _either_kind_of_plot(context: click.Context, messages: str | None) -> None:
+    """Refuse options that say nothing about the session that is drawn."""
+    of_messages, of_both = {"station", "transaction"}, {"file", "messages", "title"}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in of_both or context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        if messages is None and name in of_messages:
+            raise click.UsageError(f"{parameter.opts[0]} is about a recording: give one with --messages")
+        if messages is not None and name not in of_messages:
+            raise click.UsageError(f"{parameter.opts[0]} is about a vehicle, but --messages draws what was recorded")

@@ -18,13 +18,16 @@ from simulator.config.problems import ConfigurationError
 from simulator.energy.electrical import Circuit
 from simulator.energy.meter_keys import MeterKeyError, read_public_key
 from simulator.energy.ocmf import HEADER, OcmfError, OcmfRecord, parse, verify
-from simulator.energy.plot import session_svg
+from simulator.energy.plot import SessionPoint, session_svg
 from simulator.energy.recording import Limit, Scene, record_session
+from simulator.energy.session_messages import ToldSession, told_sessions
 from simulator.energy.vehicle import VehicleModel
 from simulator.energy.vehicle_files import shipped_vehicles
 from simulator.templates.vehicles import load_vehicle_file
 
 STANDARD_INPUT = "-"
+# Sessions that a line to the user names.
+_MOST_NAMED = 5
 
 
 def verify_values(source: str, key: str | None) -> int:
@@ -170,6 +173,7 @@ def plot_session(
     limit: float | None,
     minutes: tuple[float, float],
     seed: int,
+    title: str | None,
 ) -> int:
     """Let a vehicle charge, and draw the session into a file; returns the exit code.
 
@@ -190,18 +194,58 @@ def plot_session(
     )
     points = record_session(scene, Random(seed))
     kind = "DC" if direct else f"AC, {phases} phase{'s' if phases > 1 else ''}"
-    drawing = session_svg(points, title=f"{model.name or model.id} at a {kilowatts:g} kW station ({kind})")
-    last = points[-1]
+    _draw(file, points, title or f"{model.name or model.id} at a {kilowatts:g} kW station ({kind})")
+    _tell_end(model.id, points)
+    return 0
+
+
+def plot_messages(file: str, source: str, *, station: str | None, transaction: int | None, title: str | None) -> int:
+    """Draw a session that a recording of messages holds; returns the exit code.
+
+    :param source: of the recording; ``-`` is standard input.
+    :param station, transaction: which one, where it holds several.
+    :raises Failure: there is no such session, or a file cannot be read or written.
+    """
+    sessions = told_sessions(_read(source))
+    if not sessions:
+        raise Failure(f"{_name(source)} holds no session: give messages with MeterValues of a transaction")
+    chosen = [
+        each
+        for each in sessions
+        if station in (None, each.station) and (transaction is None or each.transaction_id == transaction)
+    ]
+    if len(chosen) != 1:
+        names = ", ".join(_titled(each) for each in sessions[:_MOST_NAMED])
+        more = f" and {len(sessions) - _MOST_NAMED} more" if len(sessions) > _MOST_NAMED else ""
+        wanted = "several sessions: choose one" if chosen else "no such session: choose one"
+        raise Failure(f"{_name(source)} holds {wanted} with --transaction and --station of {names}{more}")
+    (session,) = chosen
+    _draw(file, session.points, title or _titled(session))
+    _tell_end(_titled(session), session.points)
+    return 0
+
+
+def _titled(session: ToldSession) -> str:
+    where = f"{session.station}, connector" if session.station else "connector"
+    number = "" if session.transaction_id is None else f", transaction {session.transaction_id}"
+    return f"{where} {session.connector_id}{number}"
+
+
+def _draw(file: str, points: Sequence[SessionPoint], title: str) -> None:
+    drawing = session_svg(points, title=title)
     if file == STANDARD_INPUT:
         give(drawing.rstrip("\n"))
-    else:
-        try:
-            Path(file).write_text(drawing, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise Failure(f"{file} cannot be written ({error.strerror})") from None
+        return
+    try:
+        Path(file).write_text(drawing, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise Failure(f"{file} cannot be written ({error.strerror})") from None
+
+
+def _tell_end(what: str, points: Sequence[SessionPoint]) -> None:
+    last = points[-1]
     charge = "" if last.soc is None else f", charged to {last.soc:.0f} %"
-    tell(f"{model.id}: {last.energy_wh / 1000:.2f} kWh in {last.time / 60:.0f} min{charge}")
-    return 0
+    tell(f"{what}: {last.energy_wh / 1000:.2f} kWh in {(last.time - points[0].time) / 60:.0f} min{charge}")
 
 
 def _vehicles(path: Path | None) -> Sequence[VehicleModel]:

@@ -8,6 +8,7 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -49,7 +50,7 @@ async def test_the_energy_of_a_run_is_what_the_central_system_saw(tmp_path: Path
 
 def run(*arguments: str, text: str = "") -> tuple[int, str]:
     result = CliRunner().invoke(cli, arguments, input=text, standalone_mode=False)
-    if isinstance(result.exception, Failure):
+    if isinstance(result.exception, Failure | click.UsageError):
         return 1, str(result.exception)
     assert result.exception is None, result.exception
     return int(result.return_value or 0), result.output
@@ -120,7 +121,49 @@ def test_a_session_is_drawn(options: tuple[str, ...], tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8").strip() in output
 
 
+BEGIN, END = {"timestamp": "2026-11-22T10:00:00Z"}, {"timestamp": "2026-11-22T10:30:00Z"}
+SESSIONS = [
+    message
+    for number in (1, 2)
+    for message in (
+        [2, f"s{number}", "StartTransaction", {"connectorId": 1, "meterStart": 0, **BEGIN}],
+        [3, f"s{number}", {"transactionId": number}],
+        [2, f"e{number}", "StopTransaction", {"transactionId": number, "meterStop": 700 * number, **END}],
+    )
+]
+
+
+def test_a_recorded_session_is_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "session.svg"
+    code, output = run("plot", str(file), "--messages", "-", "--transaction", "2", text=json.dumps(SESSIONS))
+    assert code == 0
+    assert "connector 1, transaction 2: 1.40 kWh in 30 min" in output
+    drawing = file.read_text(encoding="utf-8")
+    assert "<title>connector 1, transaction 2</title>" in drawing
+    assert "1.40 kWh in 0:30 h, at most 2.80 kW" in drawing
+    assert ">Mine<" in run("plot", "-", "--messages", "-", "--title", "Mine", text=json.dumps(SESSIONS[:3]))[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "complaint"),
+    [
+        ("", (), "standard input holds no session: give messages with MeterValues"),
+        (json.dumps(SESSIONS), (), "several sessions: choose one with --transaction and --station of connector 1, tr"),
+        (json.dumps(SESSIONS), ("--transaction", "3"), "holds no such session: choose one"),
+        (json.dumps(SESSIONS), ("--station", "CS-1"), "holds no such session: choose one"),
+        (json.dumps(SESSIONS), ("--soc", "20"), "--soc is about a vehicle, but --messages draws what was recorded"),
+    ],
+)
+def test_which_recorded_session_is_one_line(text: str, options: tuple[str, ...], complaint: str) -> None:
+    code, output = run("plot", "-", "--messages", "-", *options, text=text)
+    assert (code, output.count("\n")) == (1, 0)
+    assert complaint in output
+
+
 def test_what_cannot_be_drawn_is_one_line(tmp_path: Path) -> None:
+    assert "give one with --messages" in run("plot", "-", "--transaction", "1")[1]
+    assert "--until is not after --from" in run("plot", "-", "--from", "5", "--until", "5")[1]
+    assert "cannot be read (No such file" in run("plot", "-", "--messages", str(tmp_path / "none"))[1]
     assert "there is no vehicle tank that charges there; there are city-37" in run("plot", "-", "--vehicle", "tank")[1]
     assert "plug-in-hybrid-11 that charges there" in run("plot", "-", "--dc", "--vehicle", "plug-in-hybrid-11")[1]
     assert "cannot be written" in run("plot", str(tmp_path / "no" / "x.svg"))[1]
