@@ -7,7 +7,8 @@ Two lines wait for the one place on the wire:
 * *transaction* messages (StartTransaction, StopTransaction, MeterValues; OCPP 1.6 §3.7.1) stay, in order, until the
   central system has answered them or their attempts are used up, however often the connection goes.
 
-Whichever came first goes first; while the first transaction message waits for its retry, passing CALLs overtake it.
+Whichever came first goes first, but what a boot has to tell goes before the transaction messages of earlier times;
+while the first transaction message waits for its retry, passing CALLs overtake it.
 Transaction messages are data (:class:`~simulator.station.journal.TransactionMessage`), so that another process can go
 on with them; what an answer means is known to the one :class:`TransactionHandler` of the station.
 Nothing here is a task: answers, deadlines and new work each move the line on.
@@ -176,6 +177,8 @@ class CallLane:
         self._passing: deque[QueuedCall] = deque()
         self._transaction: deque[QueuedCall] = deque()
         self._order = count()
+        #: Passing CALLs of a lower order go before transaction messages, however old those are.
+        self._transactions_after = 0.0
         self._in_flight: QueuedCall | None = None
         self._in_flight_id = ""
         self._deadline: Timer | None = None
@@ -212,14 +215,22 @@ class CallLane:
         """Name who knows the transactions. Must be done before a transaction message is queued."""
         self._handler = handler
 
-    def attach(self, post: Callable[[str], None], gate: Gate) -> None:
-        """Use a freshly opened connection, which ``post(text)`` puts a frame on."""
+    def attach(
+        self, post: Callable[[str], None], gate: Gate, *, first: Callable[[], None] = lambda: None
+    ) -> None:
+        """Use a freshly opened connection, which ``post(text)`` puts a frame on; ``first`` as for :meth:`open_gate`."""
         self._post = post
-        self.open_gate(gate)
+        self.open_gate(gate, first=first)
 
-    def open_gate(self, gate: Gate) -> None:
-        """Follow a change of the registration state; what may go now goes."""
+    def open_gate(self, gate: Gate, *, first: Callable[[], None] = lambda: None) -> None:
+        """Follow a change of the registration state; what may go now goes.
+
+        :param first: sends passing CALLs that are to leave before any transaction message.
+        """
         self._gate = gate
+        self._transactions_after = float("inf")
+        first()
+        self._transactions_after = next(self._order)
         self._pump()
         self._check_idle()
 
@@ -364,7 +375,8 @@ class CallLane:
         if transaction is not None and transaction.not_before > self._services.clock.wall():
             self._wake_at(transaction.not_before)
             transaction = None
-        if transaction is not None and (passing is None or transaction.order < passing.order):
+        after = self._transactions_after
+        if transaction is not None and (passing is None or max(transaction.order, after) < passing.order):
             return transaction
         if passing is not None:
             self._passing.popleft()

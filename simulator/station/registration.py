@@ -37,6 +37,8 @@ class Registration:
         #: The last answer to BootNotification in this power cycle.
         self.answer: BootNotificationResponse | None = None
         self.status: RegistrationStatus | None = None
+        #: The statuses have been queued on this connection.
+        self._told = False
         self._heartbeat_due = 0.0
         self._heartbeat_waits = False
         self._ping_due = 0.0
@@ -68,10 +70,13 @@ class Registration:
             RegistrationStatus.PENDING: Gate.PENDING,
             RegistrationStatus.REJECTED: Gate.REJECTED,
         }[self.status]
-        boots = self.answer is None
-        if boots:
+        if self.answer is None:
+            gate = Gate.BOOTING
             self._attached = self._station.clock.wall()
-        self._station.lane.attach(post, Gate.BOOTING if boots else gate)
+        status = self._station.status
+        # Lost before all were told what the boot had to tell: that still comes before anything else (§4.2).
+        self._told = gate is Gate.ACCEPTED and status.untold
+        self._station.lane.attach(post, gate, first=status.report_changed if self._told else lambda: None)
 
     def boot_again(self) -> None:
         """Send the next BootNotification now (TriggerMessage while Pending)."""
@@ -87,6 +92,8 @@ class Registration:
         while True:
             if not self.accepted:
                 await self._register()
+            if not self._told:
+                station.status.report_changed()
             station.accepted()
             await self._keep_alive()
 
@@ -96,8 +103,14 @@ class Registration:
             await self._send_boot()
         except CallFailed as error:
             self._station.log.warning("BootNotification: %s; registered anyway (autoRegister)", error)
-        self._station.status.forget()
-        self._station.lane.open_gate(Gate.ACCEPTED)
+            self._take_part()
+
+    def _take_part(self) -> None:
+        """The station may do everything: it tells its statuses, and only then what happened earlier (OCPP 1.6 §4.2)."""
+        status = self._station.status
+        status.forget()
+        self._told = True
+        self._station.lane.open_gate(Gate.ACCEPTED, first=status.report_changed)
 
     async def _register(self) -> None:
         """Send BootNotification until it is accepted.
@@ -140,11 +153,10 @@ class Registration:
         station.publish(Registered, str(answer.status), answer.interval, self._boot_time(answer.status))
         station.synchronise_clock(answer.current_time)
         if self.accepted:
-            station.status.forget()
             station.log.info("registered: %s, heartbeat every %s s", answer.status, answer.interval)
             if answer.interval > 0 and answer.status == RegistrationStatus.ACCEPTED:
                 station.keys.set("HeartbeatInterval", str(answer.interval), within=SOON)  # told anew at each boot
-            station.lane.open_gate(Gate.ACCEPTED)
+            self._take_part()
         else:
             station.log.warning("registration %s, interval %s s", answer.status, answer.interval)
             station.lane.open_gate(Gate.PENDING if self.status is RegistrationStatus.PENDING else Gate.REJECTED)

@@ -375,7 +375,6 @@ class ChargingStation:
 
     def accepted(self) -> None:
         """The central system has accepted the station, or it is back on a line where it had been."""
-        self.status.report_changed()
         self.security.online()
         self.notices.station_accepted()
         self.generator.station_accepted()

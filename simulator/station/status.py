@@ -86,6 +86,11 @@ class StatusReports:
         for connector in self._station.connectors.values():
             connector.reported = None
 
+    @property
+    def untold(self) -> bool:
+        """Whether there is a connector of which the central system has been told nothing in this boot."""
+        return any(connector.reported is None for connector in self._station.connectors.values())
+
     def report_changed(self) -> None:
         """After a boot: every connector, 0 first. After a reconnection: those that the central system knows wrongly."""
         for connector in self._station.connectors.values():

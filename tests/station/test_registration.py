@@ -11,9 +11,9 @@ import trio
 from simulator.csms import BootPolicy, CallUnanswered, Station
 from simulator.events import Registered
 from simulator.ocpp.errors import ErrorCode
-from simulator.ocpp.v16.enums import RegistrationStatus
+from simulator.ocpp.v16.enums import Reason, RegistrationStatus
 from simulator.ocpp.v16.messages import BootNotificationResponse
-from tests.fakes.script import close, refuse, withhold
+from tests.fakes.script import close, cut, refuse, withhold
 from tests.station.harness import World, station_world
 
 
@@ -212,3 +212,68 @@ async def test_a_call_right_behind_the_acceptance_finds_the_station_registered()
         await world.ready()
         assert answers[0]["configurationKey"][0]["value"] == "7"
         assert answers[1] == {"status": "Accepted"}
+
+
+async def offline_reset_in_a_transaction(world: World) -> None:
+    """The station charges, loses its line, is reset by a power failure, and comes back with a queue."""
+    await world.ready()
+    await world.charge()
+    world.go_offline()
+    await world.sleep(130)
+    world.station.power_cycle()
+    await world.sleep(60)
+    assert world.station.lane.queued_transaction_messages == 3  # two samples and the end
+    world.central.network.restore()
+
+
+async def test_after_a_boot_the_statuses_come_before_what_is_queued() -> None:
+    async with station_world() as world:
+        await offline_reset_in_a_transaction(world)
+        told = len(world.actions())
+        await world.wait_for("StopTransaction", timeout=400)
+        await world.settle()
+        assert world.actions()[told:] == [
+            "BootNotification",
+            *["StatusNotification"] * 3,
+            *["MeterValues"] * 2,
+            "StopTransaction",
+        ]
+
+
+async def test_a_line_that_breaks_among_the_statuses_of_a_boot_holds_nothing_up() -> None:
+    async with station_world() as world:
+        await offline_reset_in_a_transaction(world)
+        told = len(world.actions())
+        world.central.on("StatusNotification", cut(), times=1)
+        await world.wait_for("StopTransaction", timeout=400)
+        await world.settle()
+        assert world.actions()[told:] == [
+            "BootNotification",
+            "StatusNotification",  # the line breaks; the next one is no boot
+            *["StatusNotification"] * 3,
+            *["MeterValues"] * 2,
+            "StopTransaction",
+        ]
+
+
+async def test_a_status_of_a_boot_that_is_never_answered_holds_the_queue_up_for_its_time_only() -> None:
+    async with station_world(faults=True) as world:
+        await offline_reset_in_a_transaction(world)
+        world.central.on("StatusNotification", withhold(), times=1)
+        await world.wait_for("BootNotification", 2, timeout=400)
+        await world.sleep(31)
+        assert world.actions()[-6:] == [*["StatusNotification"] * 3, *["MeterValues"] * 2, "StopTransaction"]
+
+
+async def test_a_reconnection_without_a_boot_tells_the_queue_first() -> None:
+    async with station_world() as world:
+        await world.ready()
+        transaction = await world.charge()
+        world.go_offline()
+        await world.sleep(70)
+        world.station.sessions.end(world.station.sessions.running()[0], Reason.LOCAL)
+        told = len(world.actions())
+        await world.come_back()
+        await world.settle()
+        assert world.actions()[told:] == ["MeterValues", "StopTransaction", "StatusNotification"]
+        assert world.transactions()[0].transaction_id == transaction.transaction_id

@@ -139,7 +139,9 @@ async def test_a_transaction_that_the_process_died_in_is_stopped_with_the_last_t
             assert stop["transactionId"] == transaction.transaction_id
             assert stop["timestamp"] == last["timestamp"]
             assert stop["meterStop"] == int(last["sampledValue"][0]["value"]) > 0
-            assert world.actions()[-5:-3] == ["BootNotification", "StopTransaction"]  # first of all
+            boot, *statuses, last_action = world.actions()[-5:]
+            assert (boot, last_action) == ("BootNotification", "StopTransaction")
+            assert statuses == ["StatusNotification"] * 3  # first the present, then the past (§4.2)
             (stopped,) = world.happened(TransactionStopped)
             assert stopped.energy == stop["meterStop"] - transaction.meter_start
             again = await world.charge()
