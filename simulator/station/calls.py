@@ -215,9 +215,7 @@ class CallLane:
         """Name who knows the transactions. Must be done before a transaction message is queued."""
         self._handler = handler
 
-    def attach(
-        self, post: Callable[[str], None], gate: Gate, *, first: Callable[[], None] = lambda: None
-    ) -> None:
+    def attach(self, post: Callable[[str], None], gate: Gate, *, first: Callable[[], None] = lambda: None) -> None:
         """Use a freshly opened connection, which ``post(text)`` puts a frame on; ``first`` as for :meth:`open_gate`."""
         self._post = post
         self.open_gate(gate, first=first)

@@ -79,6 +79,8 @@ class Update(msgspec.Struct, kw_only=True):
 class _Kept(msgspec.Struct):
     version: str | None = None
     update: Update | None = None
+    status: SignedFirmwareStatus | None = None
+    request_id: int | None = None
 
 
 class FirmwareUpdates:
@@ -187,16 +189,20 @@ class FirmwareUpdates:
     # -- memory ------------------------------------------------------------------------------------------------------
 
     def to_memory(self) -> Any:
-        """The version that an update has brought, and the update under way; None without either."""
-        update = None if self._update is None else msgspec.to_builtins(self._update)
-        if update is None and self.version == self._station.info.template.firmware_version:
+        """The version that an update has brought, the update under way and what was last reported; None without all."""
+        if (
+            self._update is None
+            and self.status is None
+            and self.version == self._station.info.template.firmware_version
+        ):
             return None
-        return {"version": self.version, "update": update}
+        return msgspec.to_builtins(_Kept(self.version, self._update, self.status, self._request_id))
 
     def from_memory(self, kept: Any) -> None:
         """Take what :meth:`to_memory` gave. :raises ValueError, TypeError: that cannot be used."""
         found = msgspec.convert(kept, _Kept)
         self.version, self._update = found.version, found.update
+        self.status, self._request_id = found.status, found.request_id
 
     # -- fetching ----------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,9 @@ def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, bool]]:
     signing = station.meter_signing
     yield Part("signedPages", signing.to_memory, signing.from_memory), memory.keeps_station
     yield Part("firmware", station.firmware.to_memory, station.firmware.from_memory), memory.keeps_station
+    yield Part("upload", station.uploads.to_memory, station.uploads.from_memory), memory.keeps_station
+    yield Part("reports", station.notices.to_memory, station.notices.from_memory), memory.keeps_station
+    yield Part("security", station.security.to_memory, station.security.from_memory), memory.keeps_station
     yield Part("generator", generator.to_memory, generator.from_memory), memory.keeps_generator
 
 

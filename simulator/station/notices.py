@@ -1,7 +1,8 @@
 """Progress reports: sent one after the other, and kept until the central system can take them.
 
 A firmware update spans reboots and lost connections. Whoever watches it wants every step in its order, so a report
-that cannot leave now waits for the next time that the station is accepted (the standard leaves that open).
+that cannot leave now waits for the next time that the station is accepted (the standard leaves that open), be it in
+another process.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import outcome
 
-from simulator.ocpp.v16.messages import Request, action_of
+from simulator.ocpp.v16.messages import Request, action_of, read_request, to_payload
 from simulator.station.calls import Result
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Notices:
         """Send a report after those that wait. One that ``commandsSupport`` switches off is dropped."""
         if self._station.info.template.commands_support.allows_outgoing(action_of(request)):
             self._waiting.append(request)
+            self._station.remember()
             self.station_accepted()
 
     def station_accepted(self) -> None:
@@ -49,4 +52,16 @@ class Notices:
         # Refused or unanswered ones are not repeated: the next says more.
         if self._waiting and self._waiting[0] is request:
             self._waiting.popleft()
+            self._station.remember()
         self.station_accepted()
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def to_memory(self) -> Any:
+        """The reports that wait, as (action, content); None without any."""
+        return [(action_of(request), to_payload(request)) for request in self._waiting] or None
+
+    def from_memory(self, kept: Any) -> None:
+        """Take what :meth:`to_memory` gave. :raises ValueError, LookupError: that cannot be used."""
+        found = msgspec.convert(kept, list[tuple[str, dict[str, Any]]])
+        self._waiting.extend(read_request(action, payload) for action, payload in found)

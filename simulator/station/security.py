@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import trio
@@ -27,6 +27,7 @@ import trio
 from simulator.config.ws_options import WebSocketOptions
 from simulator.ocpp.v16.enums import CertificateStatus, CertificateUse, DeleteCertificateStatus
 from simulator.ocpp.v16.messages import CertificateHashData
+from simulator.station.memory import SOON
 from simulator.station.security_events import Kind, SecurityEvents
 from simulator.station.security_profile import HIGHEST_PROFILE, as_wss, event_of, profile_refusal
 from simulator.station.standard_keys import authorization_key_bytes
@@ -71,6 +72,11 @@ class Trial(msgspec.Struct):
     # Shows no secret either.
     def __repr__(self) -> str:
         return f"Trial({', '.join(self.former)})"
+
+
+class _Kept(msgspec.Struct, rename="camel"):
+    extension_used: bool = False
+    former_keys: dict[str, str] = {}
 
 
 class Security:
@@ -158,7 +164,9 @@ class Security:
 
     def extension_used(self) -> None:
         """The central system has sent a message of the security extension."""
-        self._extension_used = True
+        if not self._extension_used:
+            self._extension_used = True
+            self._station.remember(SOON)
 
     def event(self, kind: str, info: str | None = None) -> None:
         """A security event has happened: it is logged, and sent if it is critical and :attr:`notifies`.
@@ -194,6 +202,25 @@ class Security:
         self.events.online()
         if self.profile == HIGHEST_PROFILE or self._certificates is not None:
             self.renewal.watch()
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def to_memory(self) -> Any:
+        """Events, what is on trial, and whether the central system knows the extension; None without all of it."""
+        kept: dict[str, Any] = self.events.to_memory()
+        if self._extension_used:
+            kept["extensionUsed"] = True
+        if self._trial is not None and self._trial.former:
+            kept["formerKeys"] = dict(self._trial.former)
+        return kept or None
+
+    def from_memory(self, kept: Any) -> None:
+        """Take what :meth:`to_memory` gave. :raises ValueError: that cannot be used."""
+        found = msgspec.convert(kept, _Kept)
+        self.events.from_memory(kept)
+        self._extension_used = found.extension_used
+        if found.former_keys:
+            self._trial = Trial(found.former_keys)
 
     # -- how it connects ---------------------------------------------------------------------------------------------
 
@@ -254,6 +281,7 @@ class Security:
         if self._trial is not None:
             self._station.log.info("connected with the changed credentials")
             self._trial = None
+            self._station.remember()
         if way.fallback_root:
             self._station.log.warning("connected with the former root certificate: the new one did not do")
             self._fallback_root_next = False

@@ -1,13 +1,14 @@
 """The security log of a station, and the notifications that the central system gets of it (OCPP 1.6 security, A04).
 
 Every event goes into the log. The critical ones and those about certificates are also sent, one after the other, as
-SecurityEventNotification: they wait while the station is offline, through resets too, until they are answered.
+SecurityEventNotification: they wait while the station is offline, through resets and from process to process, until
+they are answered.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import outcome
@@ -16,13 +17,15 @@ from simulator.clock import Timer
 from simulator.ocpp.errors import ErrorCode
 from simulator.ocpp.v16.messages import SecurityEventNotificationRequest
 from simulator.station.calls import CallRefusedByPeer, NotAllowed, NotConnected, Result
+from simulator.station.memory import LATER, SOON
 from simulator.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from simulator.station.station import ChargingStation
 
-#: Events that the log holds; the oldest go first.
+#: Events that the log holds; the oldest go first. So many of them are kept from process to process.
 LOG_LENGTH = 1000
+LOG_KEPT = 200
 #: Notifications that may wait; beyond that the oldest are lost, which the log of the simulator tells.
 QUEUE_LENGTH = 1000
 #: The OCA schema's limit for ``techInfo``.
@@ -81,6 +84,11 @@ class SecurityEvent(msgspec.Struct, frozen=True, gc=False):
     tech_info: str
 
 
+class _Kept(msgspec.Struct):
+    log: list[SecurityEvent] = []
+    waiting: list[SecurityEvent] = []
+
+
 class SecurityEvents:
     """Log and notifications of one station."""
 
@@ -128,6 +136,7 @@ class SecurityEvents:
         )
         tell = station.log.info if sent else station.log.debug  # every boot is one: no line of the log for each
         tell("security event %s %s", kind, event.tech_info)
+        station.remember(SOON if sent else LATER)
         if not sent:
             return
         if len(self._queue) >= QUEUE_LENGTH:
@@ -164,6 +173,7 @@ class SecurityEvents:
         self._outstanding = False
         if isinstance(result, outcome.Value):
             self._queue.pop(0)
+            self._station.remember(SOON)
             self._attempts = 0
             self._send_next()
             return
@@ -177,7 +187,21 @@ class SecurityEvents:
             )
             self._stranger = True
             self._queue.clear()
+            self._station.remember(SOON)
             return
         self._attempts += 1
         pause = min(RETRY_AFTER * self._attempts, RETRY_AT_MOST)
         self._retry = self._station.clock.call_later_wall(pause, self._send_next)
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def to_memory(self) -> dict[str, Any]:
+        """The latest events of the log, and all that wait to be sent; empty without any."""
+        parts = {"log": self._log[-LOG_KEPT:], "waiting": self._queue}
+        return {name: msgspec.to_builtins(events) for name, events in parts.items() if events}
+
+    def from_memory(self, kept: Any) -> None:
+        """Take what :meth:`to_memory` gave. :raises ValueError: that cannot be used."""
+        found = msgspec.convert(kept, _Kept)
+        self._log[:0] = found.log
+        self._queue[:0] = found.waiting

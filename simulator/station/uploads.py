@@ -1,12 +1,13 @@
 """Diagnostics and logs on their way to the central system (OCPP 1.6 §4.4, security extension N01).
 
 One upload runs at a time: a newer request takes the place of the one under way, which then says no more. An upload that
-a reset interrupts begins again after it.
+a reset interrupts begins again after it; so does one that the end of the process interrupts, where the station is
+remembered from one process to the next.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import trio
@@ -68,10 +69,14 @@ class Uploads:
     def take(self, upload: Upload) -> bool:
         """Make this the upload; :meth:`run` sets it going. Returns whether another one was under way and has ended."""
         replaced = self.busy
-        self._upload = upload
+        self._become(upload)
         if self._scope is not None:
             self._scope.cancel()
         return replaced
+
+    def _become(self, upload: Upload | None) -> None:
+        self._upload = upload
+        self._station.remember()
 
     def resume(self) -> None:
         """Begin the upload again that the last power cycle left behind."""
@@ -87,9 +92,9 @@ class Uploads:
             with scope:
                 await self._send(upload)
                 if self._upload is upload:
-                    self._upload = None
+                    self._become(None)
         except Exception:
-            self._upload = None  # the station restarts after a crash, and must not crash again for the same upload
+            self._become(None)  # the station restarts after a crash, and must not crash again for the same upload
             raise
         finally:
             if self._scope is scope:
@@ -130,6 +135,16 @@ class Uploads:
             self.diagnostics_status = DiagnosticsStatus.UPLOADING if sending else status
             station.notices.post(DiagnosticsStatusNotificationRequest(status=self.diagnostics_status))
         station.changed()
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def to_memory(self) -> Any:
+        """The upload under way; None without one."""
+        return None if self._upload is None else msgspec.to_builtins(self._upload)
+
+    def from_memory(self, kept: Any) -> None:
+        """Take what :meth:`to_memory` gave. :raises ValueError: that cannot be used."""
+        self._upload = msgspec.convert(kept, Upload)
 
     # -- triggered ---------------------------------------------------------------------------------------------------
 
