@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from itertools import count
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
@@ -210,6 +210,16 @@ class CallLane:
                 call.message.attempts = call.attempts - (call is self._in_flight)
                 messages.append(call.message)
         return messages
+
+    def waiting_messages(self) -> list[TransactionMessage]:
+        """Those of them that are not under way."""
+        return [call.message for call in self._transaction if call is not self._in_flight and call.message is not None]
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Take waiting transaction messages out of the queue; nobody is told of them."""
+        self._transaction = deque(
+            call for call in self._transaction if call.message is None or call.message.number not in numbers
+        )
 
     def hand_over(self, handler: TransactionHandler) -> None:
         """Name who knows the transactions. Must be done before a transaction message is queued."""

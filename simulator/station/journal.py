@@ -11,7 +11,7 @@ written. The second one has the same content, timestamps included, by which a ce
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -121,6 +121,12 @@ class Answered(Record, tag="answered"):
     stopped: bool = False
 
 
+class Dropped(Record, tag="dropped"):
+    """Readings that were left out because too many waited, by the numbers of their messages."""
+
+    numbers: list[int]
+
+
 class StationPast(Record, tag="station"):
     """Everything that is left of a station's transactions; as a record it replaces all before it.
 
@@ -147,6 +153,9 @@ class StationPast(Record, tag="station"):
         elif isinstance(record, Ended):
             self._end(record)
             self._queue(record.message)
+        elif isinstance(record, Dropped):
+            gone = frozenset(record.numbers)
+            self.messages = [message for message in self.messages if message.number not in gone]
         else:
             self._answer(record)
         return self
@@ -217,7 +226,24 @@ class StationPast(Record, tag="station"):
                 del self.transactions[key]
 
 
-AnyRecord: TypeAlias = Begun | Queued | Ended | Answered | StationPast
+AnyRecord: TypeAlias = Begun | Queued | Ended | Answered | Dropped | StationPast
+
+
+def thinned_out(messages: Iterable[TransactionMessage]) -> list[int]:
+    """The numbers of the MeterValues to leave out where too many messages wait: about half of them.
+
+    Of each transaction, and of the readings outside of any, every second one goes, save the first and the last; where
+    there are none between, every second one of all. StartTransaction and StopTransaction always stay, and so does what
+    a central system needs to account for the energy.
+
+    :param messages: those that may be left out, in their order.
+    """
+    waiting: dict[int | None, list[int]] = {}
+    for message in messages:
+        if message.action == "MeterValues":
+            waiting.setdefault(message.transaction, []).append(message.number)
+    between = sorted(number for numbers in waiting.values() for number in numbers[1:-1:2])
+    return between or sorted(number for numbers in waiting.values() for number in numbers)[1::2]
 
 
 class TransactionJournal(Protocol):

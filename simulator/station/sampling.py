@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: Seconds of the day from whose begin clock-aligned instants are counted.
 DAY = 86_400
 
+#: Virtual seconds after which the register of a running transaction is noted at the latest.
+NOTE_EVERY = 60.0
+
 BEGIN, END = ReadingContext.TRANSACTION_BEGIN, ReadingContext.TRANSACTION_END
 
 
@@ -114,9 +117,15 @@ class Sampling:
     # -- sampled -----------------------------------------------------------------------------------------------------
 
     async def _sample(self, transaction: Transaction) -> None:
-        """Send MeterValues every MeterValueSampleInterval from the start on; what was missed is skipped."""
+        """Send MeterValues every MeterValueSampleInterval from the start on; what was missed is skipped.
+
+        Samples go into the journal with what the meter shows. Where they are rare or switched off it is noted besides,
+        so that the end of the process costs a minute of energy and not all of it.
+        """
         station = self._station
+        note_every = max(NOTE_EVERY, station.clock.speed)  # in a fast world not more often than once a wall second
         taken = 0  # periods of the present interval that have their sample
+        noted = station.clock.now()
         while not transaction.ended:
             interval = station.keys.number("MeterValueSampleInterval")
             period = taken
@@ -126,11 +135,16 @@ class Sampling:
                 elapsed = station.clock.now() - transaction.started_virtual
                 period = max(taken, int(elapsed // interval)) + 1
                 due = transaction.started_virtual + period * interval
-            if await transaction.sampling.wait_until(due):
+            if await transaction.sampling.wait_until(min(due, noted + note_every)):
                 taken = 0
             elif not transaction.ended:
-                taken = period
-                self.take_sample(transaction)
+                if due <= noted + note_every:
+                    taken = period
+                    self.take_sample(transaction)
+                else:
+                    station.settle_energy()
+                    station.sessions.book.note(transaction)
+                noted = station.clock.now()
 
     def take_sample(self, transaction: Transaction) -> None:
         """Read the meter of a running transaction now and queue the reading as MeterValues."""

@@ -19,6 +19,7 @@ from simulator.station.journal import (
     UNKNOWN_ID,
     Answered,
     Begun,
+    Dropped,
     Ended,
     Ending,
     KeptTransaction,
@@ -26,6 +27,7 @@ from simulator.station.journal import (
     Register,
     StationPast,
     TransactionMessage,
+    thinned_out,
 )
 from simulator.station.metering import connector_meter, raise_register
 from simulator.station.transaction import Transaction
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from simulator.station.calls import Result
     from simulator.station.sessions import Sessions
     from simulator.station.station import ChargingStation
+
+
+#: MeterValues of a station that may wait for the central system; beyond that they are thinned out.
+READINGS_WAITING = 500
 
 
 class TransactionBook:
@@ -48,6 +54,10 @@ class TransactionBook:
         self._transactions: dict[int, Transaction] = {}
         self._next_number = 1
         self._next_key = 1
+        #: MeterValues that the central system has not answered.
+        self._readings = 0
+        #: Whether the user has been told that they are too many.
+        self._told_thinned = False
         station.lane.hand_over(self)
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -66,6 +76,12 @@ class TransactionBook:
         message = self._message(transaction, request)
         self._note(transaction, message, data)
         self._send(message)
+        if self._readings > READINGS_WAITING:
+            self._thin_out()
+
+    def note(self, transaction: Transaction) -> None:
+        """Note what the meter of a running transaction shows: so much is not lost with the process."""
+        self._note(transaction, None, None)
 
     def keep(self, transaction: Transaction, data: MeterValue) -> None:
         """Note a reading for ``transactionData`` that goes into no message of its own."""
@@ -91,6 +107,26 @@ class TransactionBook:
         kept_data = None if data is None else to_payload(data)
         self._journal.write(self._hash_id, Queued(message, key, register, kept_data))
 
+    def _thin_out(self) -> None:
+        """Too many readings wait, for hours without a connection perhaps: leave out every second one in between."""
+        lane, log = self._station.lane, self._station.log
+        by_number = {message.number: message for message in lane.waiting_messages()}
+        gone = thinned_out(by_number.values())
+        if not self._told_thinned:
+            self._told_thinned = True
+            log.warning(
+                "%s MeterValues wait for the central system: every second one between the first and the last of a "
+                "transaction is left out, now and whenever they are as many again",
+                self._readings,
+            )
+        self._journal.write(self._hash_id, Dropped(gone))
+        lane.drop(frozenset(gone))
+        self._readings -= len(gone)
+        for number in gone:
+            transaction = self._transactions.get(by_number[number].transaction or 0)
+            if transaction is not None:
+                transaction.undelivered -= 1
+
     def _message(self, transaction: Transaction | None, request: Request[Any]) -> TransactionMessage:
         payload = to_payload(request)
         key = None
@@ -102,6 +138,7 @@ class TransactionBook:
         return TransactionMessage(number, action_of(request), payload, key)
 
     def _send(self, message: TransactionMessage) -> None:
+        self._readings += message.action == "MeterValues"
         self._station.lane.queue_transaction_message(message)
 
     # -- answers -----------------------------------------------------------------------------------------------------
@@ -113,6 +150,9 @@ class TransactionBook:
 
     def answered(self, message: TransactionMessage, result: Result) -> None:
         """Take the answer to a message, or the failure after its last attempt."""
+        if message.action == "MeterValues":
+            self._readings -= 1
+            self._told_thinned = self._told_thinned and self._readings > 0
         transaction = None if message.transaction is None else self._transactions.get(message.transaction)
         if transaction is None:
             self._journal.write(self._hash_id, Answered(message.number))

@@ -19,6 +19,7 @@ from simulator.ids import MessageIds
 from simulator.ocpp.errors import ErrorCode
 from simulator.ocpp.v16.enums import Reason
 from simulator.ocpp.validation import PayloadValidator
+from simulator.station import transaction_book
 from simulator.station.memory_parts import kept_info
 from simulator.station.services import StationServices
 from simulator.station.station import station_random
@@ -28,6 +29,7 @@ from simulator.templates.load import build_template
 from simulator.timestamps import parse_timestamp
 from simulator.transport.websocket import Dialer
 from tests.fakes.script import refuse, withhold
+from tests.fakes.transfers import FakeTransfers
 from tests.station.harness import World, document, station_world
 
 SAMPLES = {"MeterValueSampleInterval": 60}
@@ -61,10 +63,12 @@ async def process(
     keys: Mapping[str, Any] | None = None,
     in_order: bool = False,
     seed: int = 1,
+    **others: Any,
 ) -> AsyncIterator[None]:
     """A process with the station CS-1 and its state in ``folder``; at the end of the block it is killed.
 
     :param in_order: it is stopped instead.
+    :param others: other members of the :class:`StationServices`.
     """
     state = State(folder, JOURNAL_KINDS)
     await state.read()
@@ -78,6 +82,7 @@ async def process(
         seed=seed,
         journal=state.journal,
         store=state.files,
+        **others,
     )
     loaded = build_template(
         document({**LIFETIME, **(template or {})}, {**SAMPLES, **(keys or {})}), Path("test.station-template.json")
@@ -163,6 +168,67 @@ async def test_a_transaction_without_a_sample_ends_where_it_began(tmp_path: Path
             (stop,) = world.sent("StopTransaction")
             assert stop["timestamp"] == transaction.started_at
             assert stop["meterStop"] == transaction.meter_start
+
+
+@pytest.mark.parametrize("interval", [0, 900])
+async def test_without_samples_a_death_costs_a_minute_of_energy(tmp_path: Path, interval: int) -> None:
+    keys = {"MeterValueSampleInterval": interval}
+    async with central() as world:
+        async with process(world, tmp_path, keys=keys):
+            await online(world, 1)
+            began = world.clock.now()
+            transaction = await world.charge()
+            await world.sleep(830)
+            world.station.settle_energy()
+            meter = world.connector().meter
+            assert meter is not None
+            at_death = meter.lifetime_wh
+            assert world.sent("MeterValues") == []
+        async with process(world, tmp_path, keys=keys):
+            await online(world, 2)
+            (stop,) = world.sent("StopTransaction")
+            assert moment(stop["timestamp"]) == pytest.approx(began + 780, abs=2)
+            share = (stop["meterStop"] - transaction.meter_start) / (at_death - transaction.meter_start)
+            assert share == pytest.approx(780 / 830, rel=0.1)
+
+
+async def test_readings_that_were_left_out_stay_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody fetches them for hours: the queue keeps its bound, the transaction its ends, and the journal agrees."""
+    monkeypatch.setattr(transaction_book, "READINGS_WAITING", 20)
+    async with central() as world:
+        async with process(world, tmp_path):
+            await online(world, 1)
+            world.go_offline()
+            world.station.sessions.begin(world.connector(1), "ONE")
+            world.station.sessions.begin(world.connector(2), "TWO")
+            for _ in range(4):
+                await world.sleep(15 * 60)
+                assert world.station.lane.queued_transaction_messages <= 22
+            world.station.sessions.end(world.station.sessions.running()[0], Reason.LOCAL)
+            queued = [(message.action, message.transaction) for message in world.station.lane.transaction_messages()]
+        world.central.network.restore()
+        async with process(world, tmp_path):
+            await online(world, 2)
+            actions = [call.action for call in world.calls() if call.action in {name for name, _ in queued}]
+            assert actions == [*(name for name, _ in queued), "StopTransaction"]
+            one, two = world.transactions()
+            for transaction in (one, two):
+                times = [
+                    moment(sent["meterValue"][0]["timestamp"])
+                    for sent in world.sent("MeterValues")
+                    if sent["transactionId"] == transaction.transaction_id
+                ]
+                began = moment(transaction.started_at)
+                assert times == sorted(times)
+                assert times[0] == pytest.approx(began + 60, abs=1)
+                assert times[-1] == pytest.approx(began + 3600, abs=1)
+                assert 4 <= transaction.meter_values < 20
+            assert (one.reason, two.reason) == ("Local", "PowerLoss")
+            assert one.energy > 0
+            assert world.station.lane.queued_transaction_messages == 0
+    assert caplog.text.count("every second one between the first and the last") == 1
 
 
 async def test_what_was_queued_offline_is_delivered_by_the_next_process_in_its_order(tmp_path: Path) -> None:
@@ -450,6 +516,112 @@ async def test_a_kill_takes_back_nothing_that_was_accepted_a_second_before(tmp_p
             await online(world, 3)
             assert world.statuses()[-3:] == [(0, "Available"), (1, "Available"), (2, "Available")]
             assert await world.status_of("ClearChargingProfile", id=1) == "Unknown"
+
+
+async def test_security_events_that_wait_outlive_the_process(tmp_path: Path) -> None:
+    template = {"securityEvents": True}
+    async with central() as world:
+        async with process(world, tmp_path, template=template):
+            await online(world, 1)
+            told = [(event["type"], event["timestamp"]) for event in world.sent("SecurityEventNotification")]
+            world.go_offline()
+            world.station.security.event("TamperDetectionActivated", "the door")
+            at = world.station.log and world.station.security.log_lines()[-1][0]
+            await world.sleep(20)
+        world.central.network.restore()
+        async with process(world, tmp_path, template=template):
+            await online(world, 2)
+            events = world.sent("SecurityEventNotification")[len(told) :]
+            assert [event["type"] for event in events] == ["TamperDetectionActivated", "StartupOfTheDevice"]
+            assert moment(events[0]["timestamp"]) == pytest.approx(at, abs=0.01)
+            assert events[0]["techInfo"] == "the door"
+            assert [line.split()[1] for _, line in world.station.security.log_lines()] == [
+                "StartupOfTheDevice",
+                "TamperDetectionActivated",
+                "StartupOfTheDevice",
+            ]
+            await world.sleep(20)
+        async with process(world, tmp_path, template=template):
+            await online(world, 3)
+            assert len(world.sent("SecurityEventNotification")) == len(told) + 3  # one more boot, nothing twice
+
+
+async def test_an_upload_that_the_process_died_in_is_made_by_the_next_one(tmp_path: Path) -> None:
+    transfers = FakeTransfers(takes=30)
+    log = {"remoteLocation": "http://files/logs"}
+    async with central() as world:
+        async with process(world, tmp_path, transfers=transfers):
+            await online(world, 1)
+            assert await world.status_of("GetLog", log=log, logType="SecurityLog", requestId=7) == "Accepted"
+            await world.sleep(10)
+        async with process(world, tmp_path, transfers=transfers):
+            await online(world, 2)
+            await world.sleep(40)
+            told = [(sent["status"], sent["requestId"]) for sent in world.sent("LogStatusNotification")]
+            assert told == [("Uploading", 7), ("Uploading", 7), ("Uploaded", 7)]
+            assert [url for url, _, _ in transfers.uploaded] == ["http://files/logs"]
+        async with process(world, tmp_path, transfers=transfers):
+            await online(world, 3)
+            await world.sleep(60)
+            assert len(world.sent("LogStatusNotification")) == 3
+
+
+async def test_the_result_of_an_upload_without_a_connection_is_told_by_the_next_process(tmp_path: Path) -> None:
+    transfers = FakeTransfers(takes=30)
+    async with central() as world:
+        async with process(world, tmp_path, transfers=transfers):
+            await online(world, 1)
+            assert "fileName" in await world.call("GetDiagnostics", location="http://files/logs")
+            await world.settle()
+            world.go_offline()
+            await world.sleep(60)
+        world.central.network.restore()
+        async with process(world, tmp_path, transfers=transfers):
+            await online(world, 2)
+            told = [sent["status"] for sent in world.sent("DiagnosticsStatusNotification")]
+            assert told == ["Uploading", "Uploaded"]
+            assert len(transfers.uploaded) == 1
+
+
+async def test_a_firmware_update_that_the_process_died_in_comes_to_its_end(tmp_path: Path) -> None:
+    template = {"firmwareVersion": "1.2.9"}
+    transfers = FakeTransfers(takes=30)
+    async with central() as world:
+        for count, then in enumerate([5.0, 35.0, 15.0, 200.0], 1):  # downloading, installing, rebooting, at the end
+            async with process(world, tmp_path, template=template, transfers=transfers):
+                await online(world, len(world.sent("BootNotification")) + 1)
+                if count == 1:
+                    asked = {"location": "http://files/new.bin", "retrieveDate": "2026-11-22T00:00:00Z"}
+                    assert await world.call("UpdateFirmware", **asked) == {}
+                await world.sleep(then)
+        told = [sent["status"] for sent in world.sent("FirmwareStatusNotification")]
+        assert told[-1] == "Installed"
+        assert told.count("Installed") == 1
+        assert [status for status in told if status != "Installing"] == [
+            "Downloading",
+            "Downloading",
+            "Downloaded",
+            "Installed",
+        ]
+        assert world.sent("BootNotification")[-1]["firmwareVersion"] == "1.2.10"
+
+
+async def test_a_profile_on_trial_is_given_up_by_the_next_process_too(tmp_path: Path) -> None:
+    """The central system took the change back with a new password, and would wait for the station for ever."""
+    keys = {"AuthorizationKey": "ab12" * 8, "SecurityProfile": "0"}
+    async with central() as world:
+        async with process(world, tmp_path, keys=keys):
+            await online(world, 1)
+            world.central.network.refuse()  # what was open stays
+            assert await world.key("AuthorizationKey", "cd34" * 8) == "Accepted"
+            await world.sleep(1)
+        assert content(tmp_path)["memory"]["security"]["formerKeys"] == {"AuthorizationKey": "ab12" * 8}
+        async with process(world, tmp_path, keys=keys):
+            assert world.station.keys.text("AuthorizationKey") == "cd34" * 8
+            world.central.network.restore()
+            await online(world, 2)
+            await world.sleep(1)
+        assert "formerKeys" not in content(tmp_path)["memory"]["security"]
 
 
 @pytest.mark.parametrize("switch", ["ocppPersistentConfiguration", "stationInfoPersistentConfiguration"])

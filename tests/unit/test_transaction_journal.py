@@ -20,6 +20,7 @@ from simulator.station.journal import (
     Answered,
     AnyRecord,
     Begun,
+    Dropped,
     Ended,
     Ending,
     KeptTransaction,
@@ -27,6 +28,7 @@ from simulator.station.journal import (
     Register,
     StationPast,
     TransactionMessage,
+    thinned_out,
 )
 from simulator.storage import transaction_journal
 from simulator.storage.journal_lines import JournalReader, line_of, station_mark
@@ -93,6 +95,13 @@ class Life:
             ending = Ending(int(self.clock), self.clock, "Local")
             self.write(Ended(self.running, ending, self.clock, message), message)
             self.running = None
+        elif choice == "thin" and len(self.queue) > 1:
+            gone = thinned_out(self.queue[1:])  # the head is under way
+            self.queue = [message for message in self.queue if message.number not in gone]
+            self.records.append(Dropped(gone))
+
+
+CHOICES = ["begin", "sample", "sample", "end", "answer", "answer", "thin"]
 
 
 @st.composite
@@ -100,7 +109,7 @@ def histories(draw: st.DrawFn) -> tuple[dict[str, Life], bytes, list[bytes]]:
     """Some minutes of two stations, and the file that they wrote."""
     lives = {station_mark(station): Life(station) for station in STATIONS}
     lines: list[bytes] = []
-    steps = st.tuples(st.sampled_from(list(lives)), st.sampled_from(["begin", "sample", "end", "answer", "answer"]))
+    steps = st.tuples(st.sampled_from(list(lives)), st.sampled_from(CHOICES))
     for mark, choice in draw(st.lists(steps, min_size=5, max_size=60)):
         life = lives[mark]
         before = len(life.records)
@@ -205,6 +214,20 @@ def test_damage_raises_no_doubt_about_other_stations() -> None:
     assert len(other.lost()) == 1
     assert damaged.lost() == []
     assert damaged.transactions[1].doubtful
+
+
+def readings(*keys: int | None) -> list[TransactionMessage]:
+    return [TransactionMessage(number, "MeterValues", {}, key) for number, key in enumerate(keys, 1)]
+
+
+def test_of_too_many_readings_the_first_and_the_last_of_each_transaction_stay() -> None:
+    assert thinned_out(readings(1, 1, 1, 1, 1, 1)) == [2, 4]
+    assert thinned_out(readings(1, None, 2, 1, None, 2, 1, None, 2)) == [4, 5, 6]
+    start, stop = TransactionMessage(7, "StartTransaction", {}, 1), TransactionMessage(8, "StopTransaction", {}, 1)
+    assert thinned_out([start, *readings(1, 1, 1), stop]) == [2]
+    # Where every transaction has but one or two there is nothing in between.
+    assert thinned_out([start, *readings(1, 2, 2, 3), stop]) == [2, 4]
+    assert thinned_out([start, stop]) == []
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
