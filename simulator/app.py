@@ -31,6 +31,7 @@ from simulator.station.services import StationServices
 from simulator.station.station import station_random
 from simulator.storage.certificates import CertificateFiles
 from simulator.storage.journal_lines import Kinds
+from simulator.storage.performance.storage import PerformanceStorage
 from simulator.storage.state import State
 from simulator.supervision import guard, leaves
 from simulator.telemetry.diagnostics import ProcessDiagnostics
@@ -136,6 +137,8 @@ class Simulator:
         self._begun = time.monotonic()
         self._probe = SpeedProbe()
         self.fleet: Fleet
+        #: Where performance records go; other settings may be used while it runs.
+        self.performance: PerformanceStorage
         self.clock: Clock
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -148,19 +151,24 @@ class Simulator:
         First SIGINT or SIGTERM: the ordered stop. Second: cancel everything.
 
         :raises CannotListen: there is no address for the embedded central system.
+        :raises Unusable: performance records cannot be stored as the configuration says.
         """
         self._begun = time.monotonic()
+        self.performance = PerformanceStorage(self.statistics.fresh_records, data_directory or Path())
         state = None if data_directory is None else State(data_directory, JOURNAL_KINDS)
         wire_files = None if data_directory is None else _wire_files(self.config, self.bus, data_directory)
         try:
             async with self._open_dialer() as dialer, trio.open_nursery() as root:
                 await self._run(root, dialer, state, data_directory)
         finally:
-            if wire_files is not None:
-                with trio.CancelScope(shield=True):
-                    await trio.to_thread.run_sync(wire_files.close)
-            if state is not None:
-                await state.close(FINISH_WITHIN if self.in_order else FINISH_WITHIN / 4)
+            within = FINISH_WITHIN if self.in_order else FINISH_WITHIN / 4
+            async with trio.open_nursery() as ending:
+                ending.start_soon(self.performance.close, within)
+                if state is not None:
+                    ending.start_soon(state.close, within)
+                if wire_files is not None:
+                    with trio.CancelScope(shield=True):
+                        await trio.to_thread.run_sync(wire_files.close)
         return self.summary()
 
     @asynccontextmanager
@@ -185,6 +193,7 @@ class Simulator:
         if self.options.embedded:
             self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
             self.central_url = await _listen(root, self.central)
+        await self.performance.use(self.config.performance_storage)
         self._start_telemetry(root)
         await self._build_fleet(dialer, state, directory)
         if state is not None:
@@ -308,6 +317,7 @@ class Simulator:
         return time.time() - (self.clock.now() - virtual) / self.clock.speed
 
     def _start_telemetry(self, root: trio.Nursery) -> None:
+        root.start_soon(guard, "performance records", self.performance.run)
         if self.config.log_statistics_interval > 0:
             root.start_soon(guard, "statistics log", self._log_statistics)
         if self._watch is not None:

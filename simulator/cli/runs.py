@@ -20,9 +20,13 @@ from simulator.cli.output import Failure, count, give, tell
 from simulator.config.load import LoadedConfig
 from simulator.steering import UiCannotListen
 from simulator.storage.data_directory import DataDirectoryError, choose, locked
+from simulator.storage.performance.records import Unusable
 from simulator.supervision import leaves
 from simulator.telemetry.process import allow_open_files
 from simulator.templates.fleet import FleetPlan
+
+#: What ends a run before it has begun, for a reason that the user can mend.
+MISTAKES = (DataDirectoryError, CannotListen, UiCannotListen, Unusable)
 
 #: Files that a process has open besides its stations' connections.
 OTHER_FILES = 64
@@ -70,10 +74,10 @@ def go(
             logging_to(loaded.config, directory, console=console, level=log_level),
         ):
             summary = trio.run(simulator.run, directory)
-    except (DataDirectoryError, CannotListen, UiCannotListen) as error:
+    except MISTAKES as error:
         raise Failure(str(error)) from None
     except ExceptionGroup as group:
-        found = next((leaf for leaf in leaves(group) if isinstance(leaf, CannotListen | UiCannotListen)), None)
+        found = next((leaf for leaf in leaves(group) if isinstance(leaf, MISTAKES)), None)
         if found is None:
             raise
         raise Failure(str(found)) from None

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from simulator.config.checking import Checker, report_idle_keys
-from simulator.config.model import DEFAULT_PERFORMANCE_URI, SCHEMA_VERSION, SimulatorConfig
+from simulator.config.model import SCHEMA_VERSION, SimulatorConfig
 from simulator.config.problems import Place, Problem, Report, did_you_mean, show_path
 from simulator.config.reading import parse_json, read_json, tidy
 from simulator.config.schemas import IGNORED_KEYS, LEGACY_KEYS, config_schema
+from simulator.config.storage_uris import storage_problem
 from simulator.config.urls import show_url, url_problem
 
 LOG_SECTION = {
@@ -352,14 +353,6 @@ def _check_authentication(config: SimulatorConfig, report: Report) -> None:
 
 
 def _check_storage(config: SimulatorConfig, report: Report) -> None:
-    storage = config.performance_storage
-    place: Place = ("performanceStorage", "uri")
-    if not storage.enabled or storage.type == "none" or report.broken(("performanceStorage",)):
-        return
-    scheme = storage.uri.partition(":")[0]
-    schemes = {"jsonfile": ("file",), "sqlite": ("file", "sqlite"), "mongodb": ("mongodb", "mongodb+srv")}
-    wanted = schemes.get(storage.type, (storage.type,))
-    if storage.uri == DEFAULT_PERFORMANCE_URI and "file" not in wanted:
-        report.error(place, f"is missing for the type {storage.type}", f"for example {wanted[0]}://localhost/simulator")
-    elif "://" in storage.uri and scheme not in wanted:
-        report.error(place, f"a URI of {storage.type} does not begin with {scheme}://", f"write {wanted[0]}://…")
+    place: Place = ("performanceStorage",)
+    if not report.broken(place) and (found := storage_problem(config.performance_storage)) is not None:
+        report.error((*place, found.key), found.message, found.suggestion)

@@ -155,15 +155,21 @@ class UiServerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class PerformanceStorageConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where performance records go."""
 
-    enabled: Annotated[bool, doc("Store performance records", acts=False)] = False
+    enabled: Annotated[bool, doc("Store performance records")] = False
     type: Annotated[
-        Literal["none", "jsonfile", "sqlite", "mysql", "mariadb", "postgresql", "mongodb"],
-        doc("Kind of storage", acts=False),
+        Literal["none", "jsonfile", "sqlite", "mysql", "mariadb", "postgresql", "mongodb", "sql"],
+        doc("Kind of storage; `sql`: whatever SQLAlchemy has a dialect for"),
     ] = "jsonfile"
     uri: Annotated[
         str,
-        doc("Where the storage is; a file directly under `file:///` is in the data directory", acts=False),
+        doc(
+            "Where the storage is; a file directly under `file:///` is in the data directory, where the file of"
+            " `sqlite` is called `performanceRecords.sqlite` by default"
+        ),
     ] = DEFAULT_PERFORMANCE_URI
+    interval: Annotated[
+        int, doc("Seconds between two records of a station that has measured something", ge=1, le=86_400)
+    ] = 60
 
 
 class StationTemplateEntry(msgspec.Struct, frozen=True, rename="camel"):
@@ -257,7 +263,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     wire_log: Annotated[WireLogConfig, doc("Log of the OCPP messages")] = WireLogConfig()
     worker: Annotated[WorkerConfig, doc("Workers")] = WorkerConfig()
     ui_server: Annotated[UiServerConfig, doc("UI server")] = UiServerConfig()
-    performance_storage: Annotated[PerformanceStorageConfig, doc("Storage of performance records", acts=False)] = (
+    performance_storage: Annotated[PerformanceStorageConfig, doc("Storage of performance records")] = (
         PerformanceStorageConfig()
     )
     station_template_urls: Annotated[

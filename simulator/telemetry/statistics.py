@@ -210,8 +210,10 @@ class FleetStatistics:
         The series of each holds only what was measured since then: together they tell everything, and nothing twice.
         One reader takes them; what he has not taken of deleted stations is kept for him from his first call on.
         """
-        departed, self._departed = self._departed, []
-        yield from departed or ()
+        if self._departed is None:
+            self._departed = []
+        while self._departed:
+            yield self._departed.pop(0)
         for hash_id, station in list(self._stations.items()):
             if (record := station.fresh_record(hash_id)) is not None:
                 yield record

@@ -1,0 +1,1 @@
+"""Performance records on their way into files and databases."""
