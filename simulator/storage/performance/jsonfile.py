@@ -7,7 +7,9 @@ new records, in one piece. What a power failure tears off is cut away at the nex
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +47,7 @@ class JsonFile:
         try:
             self._open()
         except OSError as error:
+            self.close()
             raise Unavailable(error.strerror or str(error)) from None
 
     def write(self, records: Sequence[Record]) -> None:
@@ -71,7 +74,10 @@ class JsonFile:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self._path, flags, 0o644)
-        end = _end_of(self._path.read_bytes())
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        content = self._path.read_bytes()
+        end = _end_of(content)
         if end is None:
             self.close()
             aside = self._path.with_name(self._path.name + ".damaged")
@@ -82,7 +88,7 @@ class JsonFile:
         if end == 0:
             self._begin()
         else:
-            self._end, self._empty = end, end == 1
+            self._end, self._empty = end, content[:end].strip() == b"["
 
     def _begin(self) -> None:
         self._end, self._empty = 1, True
@@ -140,8 +146,7 @@ def _end_of(content: bytes) -> int | None:
         return 0
     content = content.rstrip()
     if _is_array(content):
-        end = len(content[:-1].rstrip())
-        return max(1, end)
+        return len(content[:-1].rstrip())
     # Torn off within the last line, or before the bracket: every line before it is whole.
     whole = content[: content.rfind(b"\n") + 1].rstrip().removesuffix(b",")
     for candidate in (content.removesuffix(b","), whole):
