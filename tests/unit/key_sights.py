@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,6 +18,7 @@ from simulator.app import RunOptions, Simulator, logging_to
 from simulator.config.load import default_config
 from simulator.config.problems import ConfigurationError
 from simulator.events import StationStarted
+from simulator.storage.performance.storage import PerformanceStorage
 from simulator.telemetry.log import get_logger
 from simulator.templates.fleet import choose_supervision_url
 from tests.station.key_world import key_world, merged, planned, problems, template_of
@@ -172,6 +174,33 @@ def _with(message: str, files: Mapping[str, str]) -> tuple[str, str]:
     """The file of everything with that message in it: of several the one with most in it."""
     found = [(name, text) for name, text in files.items() if message in text]
     return max(found, key=lambda item: len(item[1]))
+
+
+async def stored(config: Document) -> list[str]:
+    """The files of performance records that a short run leaves in its data directory."""
+    document = merged(config, {"supervisionUrls": "ws://127.0.0.1:1/"})
+    with planned(template_of(), document) as (loaded, plan), tempfile.TemporaryDirectory() as name:
+        await Simulator(loaded, plan, RunOptions(duration=5)).run(Path(name))
+        return sorted(file for file in os.listdir(name) if file.startswith("performance"))
+
+
+async def storings(config: Document) -> int:
+    """How often performance records are taken in 130 seconds."""
+    times = 0
+
+    def records() -> Iterator[Mapping[str, Any]]:
+        nonlocal times
+        times += 1
+        return iter(())
+
+    with planned(config=config) as (loaded, _), tempfile.TemporaryDirectory() as name:
+        storage = PerformanceStorage(records, Path(name))
+        await storage.use(loaded.config.performance_storage)
+        with trio.move_on_after(130):
+            await storage.run()
+        taken = times
+        await storage.close(10)
+        return taken
 
 
 async def statistics_lines(config: Document) -> int:

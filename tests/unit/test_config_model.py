@@ -86,6 +86,7 @@ DEFAULTS = {
     "performanceStorage.enabled": False,
     "performanceStorage.type": "jsonfile",
     "performanceStorage.uri": "file:///performanceRecords.json",
+    "performanceStorage.interval": 60,
     "autoReconnectMaxRetries": None,
     "persistState": True,
     "transport": "auto",

@@ -68,6 +68,7 @@ ALSO: Mapping[str, str] = {
     "config": "autoReconnectMaxRetries logEnabled",
     "template": "meterSerialNumberPrefix meterType iccid imsi postTransactionDelay messageTriggerSupport",
     "connector": "maximumPower",
+    "performanceStorage": "interval",
 }
 """Keys of newer files that act."""
 
@@ -147,8 +148,9 @@ def later(what: str, section: str, **defaults: Any) -> Iterator[ConfigRow]:
     return (ConfigRow(section=section, key=key, default=default, later=what) for key, default in defaults.items())
 
 
-STORAGE = "the storage of performance records"
 POOLS = "worker processes"
+_records = "performanceRecords.json"
+_stores: dict[str, Any] = {"performanceStorage": {"enabled": True}}
 _account = {"username": "admin", "password": "secret"}
 _admin = {"enabled": True, **_account}
 
@@ -196,7 +198,7 @@ CONFIG_ROWS = [
         stationTemplateUrls=ABSENT,
     ),
     acts("config", "uiServer", UiServerConfig(), {"enabled": False}, ui.there_is_one, True, False),
-    *later(STORAGE, "config", performanceStorage=PerformanceStorageConfig()),
+    acts("config", "performanceStorage", PerformanceStorageConfig(), {"enabled": True}, see.stored, [], [_records]),
     acts(
         "worker",
         "processType",
@@ -260,7 +262,28 @@ CONFIG_ROWS = [
         [401, 401, 401, 200],
         **_ui({**_admin, "password": "x"}),
     ),
-    *later(STORAGE, "performanceStorage", enabled=False, type="jsonfile", uri="file:///performanceRecords.json"),
+    acts("performanceStorage", "enabled", False, True, see.stored, [], [_records]),
+    acts(
+        "performanceStorage",
+        "type",
+        "jsonfile",
+        "sqlite",
+        see.stored,
+        [_records],
+        ["performanceRecords.sqlite"],
+        **_stores,
+    ),
+    acts(
+        "performanceStorage",
+        "uri",
+        f"file:///{_records}",
+        "file:///performance.json",
+        see.stored,
+        [_records],
+        ["performance.json"],
+        **_stores,
+    ),
+    acts("performanceStorage", "interval", 60, 20, see.storings, 2, 6, **_stores),
     acts(
         "stationTemplateUrls",
         "file",
