@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import trio
 
+from simulator import collector
 from simulator.clock import Clock
 from simulator.config.load import LoadedConfig
 from simulator.config.model import SimulatorConfig
 from simulator.control.fleet import Fleet, Pace
 from simulator.csms.central import CentralSystem
 from simulator.csms.policy import BootPolicy
-from simulator.events import EventBus, Timed
+from simulator.events import EventBus, Registered, Timed
 from simulator.ids import MessageIds
 from simulator.interrupts import STOP_SIGNALS
 from simulator.ocpp.validation import PayloadValidator
@@ -63,6 +64,9 @@ CLOSE_WITHIN = 1.0
 
 #: Wall seconds for the writing of stations' files when everything has ended.
 FINISH_WITHIN = 5.0
+
+#: Wall seconds that the garbage collector waits at most for the fleet to come up.
+COME_UP_WITHIN = 60.0
 
 #: What the transaction journal holds.
 JOURNAL_KINDS = Kinds(StationPast, msgspec.json.Decoder(AnyRecord).decode)
@@ -158,8 +162,9 @@ class Simulator:
         state = None if data_directory is None else State(data_directory, JOURNAL_KINDS)
         wire_files = None if data_directory is None else _wire_files(self.config, self.bus, data_directory)
         try:
-            async with self._open_dialer() as dialer, trio.open_nursery() as root:
-                await self._run(root, dialer, state, data_directory)
+            with collector.resting():
+                async with self._open_dialer() as dialer, trio.open_nursery() as root:
+                    await self._run(root, dialer, state, data_directory)
         finally:
             within = FINISH_WITHIN if self.in_order else FINISH_WITHIN / 4
             async with trio.open_nursery() as ending:
@@ -201,6 +206,7 @@ class Simulator:
         # First of all: it may fail for a reason that the user can mend, and a large fleet takes every file there is.
         await self._open_ui(root, state)
         await root.start(self.fleet.run)
+        root.start_soon(guard, "collector", self._wake_collector)
         root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
         if self.options.duration is not None:
             root.start_soon(self._end_after, self.options.duration)
@@ -214,6 +220,20 @@ class Simulator:
             log.warning("not every station ended in order within the time given")
         # Cancelling closes what is left: first come the stations' connections, then the central system's.
         root.cancel_scope.cancel()
+
+    async def _wake_collector(self) -> None:
+        """Let the garbage collector work again once the fleet has come up, or cannot."""
+        up = trio.Event()
+
+        def look(_: Registered) -> None:
+            if self.statistics.states().accepted >= len(self.fleet):
+                up.set()
+
+        unsubscribe = self.bus.subscribe(Registered, look)
+        with trio.move_on_after(COME_UP_WITHIN):
+            await up.wait()
+        unsubscribe()
+        collector.set_aside()
 
     @property
     def has_ui(self) -> bool:
