@@ -64,7 +64,9 @@ class Clock:
             raise ValueError(f"speed must be more than 0, not {speed}")
         self.speed = speed
         self._virtual_origin = time.time() if start is None else start
-        self._wall_origin = trio.current_time()
+        #: Wall seconds on trio's clock, of no fixed origin: for measuring how long a peer takes.
+        self.wall = trio.lowlevel.current_clock().current_time
+        self._wall_origin = self.wall()
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._cancelled = 0
@@ -74,12 +76,7 @@ class Clock:
 
     def now(self) -> float:
         """Virtual POSIX seconds."""
-        return self._virtual_origin + (trio.current_time() - self._wall_origin) * self.speed
-
-    @staticmethod
-    def wall() -> float:
-        """Wall seconds on trio's clock, of no fixed origin: for measuring how long a peer takes."""
-        return trio.current_time()
+        return self._virtual_origin + (self.wall() - self._wall_origin) * self.speed
 
     def wall_at(self, virtual: float) -> float:
         """The wall instant at which virtual time reaches ``virtual``."""
@@ -97,7 +94,7 @@ class Clock:
 
     def call_later_wall(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Make ``call()`` in ``seconds`` of wall time."""
-        return self.call_at_wall(trio.current_time() + seconds, call)
+        return self.call_at_wall(self.wall() + seconds, call)
 
     def call_at(self, virtual: float, call: Callable[[], object]) -> Timer:
         """Make ``call()`` when virtual time reaches ``virtual``."""
@@ -105,13 +102,13 @@ class Clock:
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Make ``call()`` in ``seconds`` of virtual time."""
-        return self.call_at_wall(trio.current_time() + seconds / self.speed, call)
+        return self.call_at_wall(self.wall() + seconds / self.speed, call)
 
     # -- sleeping --------------------------------------------------------------------------------------------------
 
     async def sleep_until_wall(self, deadline: float) -> None:
         """Sleep until trio's clock reaches ``deadline``; always a checkpoint. On cancel the timer is forgotten."""
-        if deadline <= trio.current_time():
+        if deadline <= self.wall():
             await trio.lowlevel.checkpoint()
             return
         timer = self.call_at_wall(deadline, partial(trio.lowlevel.reschedule, trio.lowlevel.current_task()))
@@ -124,7 +121,7 @@ class Clock:
 
     async def sleep_wall(self, seconds: float) -> None:
         """Sleep ``seconds`` of wall time."""
-        await self.sleep_until_wall(trio.current_time() + seconds)
+        await self.sleep_until_wall(self.wall() + seconds)
 
     async def sleep_until(self, virtual: float) -> None:
         """Sleep until virtual time reaches ``virtual``."""
@@ -132,7 +129,7 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep ``seconds`` of virtual time."""
-        await self.sleep_until_wall(trio.current_time() + seconds / self.speed)
+        await self.sleep_until_wall(self.wall() + seconds / self.speed)
 
     # -- the one task ----------------------------------------------------------------------------------------------
 
@@ -155,7 +152,7 @@ class Clock:
         Trio shuffles the tasks that can run. Turns between two timers of one instant let their tasks go on in the
         order in which they went to sleep, so that a seed repeats a run.
         """
-        now = trio.current_time()
+        now = self.wall()
         heap = self._heap
         fired = None
         while heap and heap[0][0] <= now:
@@ -206,7 +203,7 @@ class Alarm:
 
     async def wait_until_wall(self, deadline: float) -> bool:
         """Wait until the wall instant ``deadline`` (infinity: for ever) or a ring; returns whether it was a ring."""
-        if self._rung or deadline <= trio.current_time():
+        if self._rung or deadline <= self._clock.wall():
             rung, self._rung = self._rung, False
             await trio.lowlevel.checkpoint()
             return rung

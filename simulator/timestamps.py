@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def format_timestamp(posix: float) -> str:
     """RFC 3339 in UTC with milliseconds and ``Z``, as OCPP asks of a sender: ``2026-11-22T13:45:00.000Z``."""
-    milliseconds = round(posix * 1000)
-    seconds, milliseconds = divmod(milliseconds, 1000)
-    base = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{base}.{milliseconds:03d}Z"
+    seconds, milliseconds = divmod(round(posix * 1000), 1000)
+    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _to_the_second(seconds: int) -> str:
+    # A fleet under load tells the time thousands of times in each second.
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def parse_timestamp(text: str) -> tuple[float, bool]:

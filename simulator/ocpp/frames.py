@@ -170,6 +170,22 @@ def encode_call(message_id: str, action: str, payload: object) -> str:
     return _text((CALL, message_id, action, {} if payload is None else payload))
 
 
+def encode_payload(payload: object) -> bytes:
+    """A payload by itself as compact JSON: what :func:`frame_call` puts into a frame.
+
+    :raises TypeError: when the payload holds something that JSON cannot.
+    """
+    try:
+        return _encode(payload)
+    except UnicodeEncodeError:
+        return _encode(_without_lone_surrogates(msgspec.to_builtins(payload)))
+
+
+def frame_call(message_id: str, action: str, payload: bytes) -> str:
+    """A CALL of a payload that is JSON already. Id and action are words, with nothing that JSON would escape."""
+    return f'[2,"{message_id}","{action}",{payload.decode()}]'
+
+
 def encode_result(message_id: str, payload: object) -> str:
     """A CALLRESULT as compact JSON; the payload as for :func:`encode_call`."""
     return _text((CALLRESULT, message_id, {} if payload is None else payload))

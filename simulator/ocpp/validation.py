@@ -13,7 +13,8 @@ handlers as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
@@ -43,6 +44,11 @@ _BY_KEYWORD: dict[str, tuple[int, ErrorCode]] = {
     "maxItems": (_VALUE, ErrorCode.OCCURENCE_CONSTRAINT_VIOLATION),
 }
 _OTHER_KEYWORD = (_VALUE, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION)
+
+# Dates as they are nearly always written: they need no second look.
+_CANONICAL = re.compile(
+    r"2\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z"
+).fullmatch
 
 # Where a schema has dates: by member, None for a date, else the dates below; an array is looked through.
 _Dates: TypeAlias = "dict[str, _Dates | None]"
@@ -254,6 +260,8 @@ def _dates_of(schema: dict[str, Any], root: dict[str, Any]) -> _Dates:
 
 def _check_dates(payload: object, dates: _Dates, strict: bool, warn: Warn | None) -> Violation | None:
     for path, text in _dates_in(payload, dates, ""):
+        if _CANONICAL(text) is not None:
+            continue
         try:
             _, has_zone = parse_timestamp(text)
         except (ValueError, OverflowError):
@@ -273,17 +281,18 @@ def _date_violation(path: str, description: str) -> Violation:
     return Violation(ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, _one_line(description), details)
 
 
-def _dates_in(value: Any, dates: _Dates, prefix: str) -> Iterator[tuple[str, str]]:
+def _dates_in(value: Any, dates: _Dates, prefix: str) -> list[tuple[str, str]]:
     """The dates of an object that its schema allows, with their paths."""
+    found: list[tuple[str, str]] = []
     for name, below in dates.items():
         member = value.get(name)
         if member is None:
             continue
-        path = f"{prefix}{name}"
         if below is None:
-            yield path, member
+            found.append((prefix + name, member))
         elif isinstance(member, dict):
-            yield from _dates_in(member, below, f"{path}.")
+            found += _dates_in(member, below, f"{prefix}{name}.")
         else:
             for index, element in enumerate(member):
-                yield from _dates_in(element, below, f"{path}[{index}].")
+                found += _dates_in(element, below, f"{prefix}{name}[{index}].")
+    return found

@@ -19,7 +19,6 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Collection
-from functools import partial
 from itertools import count
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
@@ -30,7 +29,7 @@ import trio
 from simulator.clock import Timer
 from simulator.events import CallAnswered, CallErrorReceived, CallLost, CallSent, CallTimedOut, OddFrameReceived
 from simulator.ocpp.errors import read_error_code
-from simulator.ocpp.frames import CallError, CallResult, encode_call
+from simulator.ocpp.frames import CallError, CallResult, encode_call, frame_call
 from simulator.ocpp.v16.messages import RESPONSES, Request, Response, action_of, to_payload
 from simulator.station.journal import TransactionMessage
 from simulator.station.services import StationServices
@@ -103,11 +102,12 @@ class QueuedCall:
     __slots__ = (
         "action",
         "attempts",
+        "checked",
         "done",
         "message",
         "not_before",
         "order",
-        "payload",
+        "request",
         "sent_at",
         "triggered",
     )
@@ -115,7 +115,7 @@ class QueuedCall:
     def __init__(
         self,
         action: str,
-        payload: Callable[[], dict[str, Any]],
+        request: Request[Any] | None,
         done: Callable[[Result], None],
         *,
         order: int,
@@ -123,11 +123,13 @@ class QueuedCall:
         triggered: bool = False,
     ) -> None:
         self.action = action
+        #: The content as a struct; None for a message that an earlier process has left.
+        self.request = request
         #: The member of the transaction queue that this CALL delivers; None for a passing CALL.
         self.message = message
-        #: Makes the content at the moment of sending: a transaction's id may only be known by then.
-        self.payload = payload
         self.done = done
+        #: Whether the content is known to fit its schema.
+        self.checked = False
         self.order = order
         self.triggered = triggered
         self.attempts = 0 if message is None else message.attempts
@@ -181,6 +183,8 @@ class CallLane:
         self._transactions_after = 0.0
         self._in_flight: QueuedCall | None = None
         self._in_flight_id = ""
+        #: When the answer to the CALL in flight must be there, and the timer that looks then, or earlier.
+        self._due = 0.0
         self._deadline: Timer | None = None
         self._retry: Timer | None = None
         self._idle: trio.Event | None = None
@@ -309,8 +313,7 @@ class CallLane:
     ) -> QueuedCall:
         """Send a passing CALL without waiting; ``done`` gets the answer or the failure, maybe before this returns."""
         action = action_of(request)
-        payload = partial(to_payload, request)
-        call = QueuedCall(action, payload, done or _ignore, order=next(self._order), triggered=triggered)
+        call = QueuedCall(action, request, done or _ignore, order=next(self._order), triggered=triggered)
         refusal = self._refusal(call)
         if refusal is not None:
             call.done(outcome.Error(refusal))
@@ -319,24 +322,56 @@ class CallLane:
             self._pump()
         return call
 
-    def queue_transaction_message(self, message: TransactionMessage) -> None:
-        """Add a message to the transaction queue; the handler gets the answer, or the failure of the last attempt."""
+    def queue_transaction_message(self, message: TransactionMessage, request: Request[Any] | None = None) -> None:
+        """Add a message to the transaction queue; the handler gets the answer, or the failure of the last attempt.
+
+        :param request: the message's content as a struct, where it is at hand.
+        """
         assert self._handler is not None
-        answered = partial(self._handler.answered, message)
         if not self._rules.supported(message.action):
-            answered(outcome.Error(NotAllowed(f"{message.action} is switched off by commandsSupport")))
+            refusal = NotAllowed(f"{message.action} is switched off by commandsSupport")
+            self._handler.answered(message, outcome.Error(refusal))
             return
-        payload = partial(self._bound, message)
-        call = QueuedCall(message.action, payload, answered, order=next(self._order), message=message)
+        call = QueuedCall(message.action, request, _ignore, order=next(self._order), message=message)
         self._transaction.append(call)
         self._pump()
+        # What has to wait may wait for hours, and has its content in the message as well.
+        call.request = None
 
-    def _bound(self, message: TransactionMessage) -> dict[str, Any]:
-        """The content of a transaction message with the id by which the central system knows the transaction now."""
+    def _wire_id(self, message: TransactionMessage) -> int | None:
+        """The id by which the central system knows the transaction now; None where the message names none."""
         if message.transaction is None or message.action == "StartTransaction":
-            return message.payload
+            return None
         assert self._handler is not None
-        return {**message.payload, "transactionId": self._handler.wire_id(message.transaction)}
+        return self._handler.wire_id(message.transaction)
+
+    def _content(self, call: QueuedCall) -> dict[str, Any]:
+        """The content as it is to be checked."""
+        if call.request is None:
+            assert call.message is not None
+            content = call.message.content
+        else:
+            content = to_payload(call.request)
+        if call.message is not None and (wire_id := self._wire_id(call.message)) is not None:
+            content["transactionId"] = wire_id
+        return content
+
+    def _frame(self, message_id: str, call: QueuedCall) -> str:
+        """The CALL. A transaction's id may only be known by now."""
+        message = call.message
+        if message is None:
+            return encode_call(message_id, call.action, call.request)
+        payload = bytes(message.payload)
+        if (wire_id := self._wire_id(message)) is not None:
+            payload = b'{"transactionId":%d%b%b' % (wire_id, b"" if payload == b"{}" else b",", payload[1:])
+        return frame_call(message_id, call.action, payload)
+
+    def _done(self, call: QueuedCall, result: Result) -> None:
+        if call.message is None:
+            call.done(result)
+        else:
+            assert self._handler is not None
+            self._handler.answered(call.message, result)
 
     async def delivered(self) -> None:
         """Wait until nothing is under way or waits that may be sent. Bounded by the caller."""
@@ -392,19 +427,19 @@ class CallLane:
 
     def _put_on_wire(self, call: QueuedCall) -> None:
         assert self._post is not None
-        payload = call.payload()
-        if self._rules.validate:
-            violation = self._services.validator.request(call.action, payload)
+        if self._rules.validate and not call.checked:
+            violation = self._services.validator.request(call.action, self._content(call))
             if violation is not None:
                 self._tell("error", f"{call.action} is not sent, its content is invalid: {violation.description}")
                 if call.of_transaction:
                     self._transaction.popleft()
-                call.done(outcome.Error(NotAllowed(f"invalid content: {violation.description}")))
+                self._done(call, outcome.Error(NotAllowed(f"invalid content: {violation.description}")))
                 self._check_idle()
                 return
+            call.checked = True
         message_id = self._services.message_ids.next()
         try:
-            self._post(encode_call(message_id, call.action, payload))
+            self._post(self._frame(message_id, call))
         except ConnectionClosed:
             # The reader is about to see the same and will detach; a passing CALL fails like all others then.
             if not call.of_transaction:
@@ -415,7 +450,7 @@ class CallLane:
         call.sent_at = self._services.clock.wall()
         self._in_flight = call
         self._in_flight_id = message_id
-        self._deadline = self._services.clock.call_later_wall(self._rules.timeout(), self._time_out)
+        self._wait_until(call.sent_at + self._rules.timeout())
         self._services.bus.publish(CallSent(self._hash_id, self._station_id, call.action))
 
     def _wake_at(self, wall: float) -> None:
@@ -461,7 +496,6 @@ class CallLane:
             self._services.bus.publish(odd)
             self._tell("warning", f"ignored a {kind} for the id {message_id!r}: no CALL waits for it")
             return None
-        self._stop_deadline()
         self._in_flight = None
         return call
 
@@ -480,12 +514,26 @@ class CallLane:
             self._tell("warning", f"the answer to {action} breaks the OCPP schema: {violation.description}")
         return answer
 
+    def _wait_until(self, due: float) -> None:
+        """Give the answer that is waited for until ``due``.
+
+        The timer of an earlier CALL stays where it is and looks for this one when it comes: a timer for each CALL would
+        cost as much as the rest of its way.
+        """
+        self._due = due
+        if self._deadline is None or self._deadline.wall_deadline > due:
+            self._stop_deadline()
+            self._deadline = self._services.clock.call_at_wall(due, self._time_out)
+
     def _time_out(self) -> None:
         call = self._in_flight
+        self._deadline = None
         if call is None:
             return
+        if self._due > self._services.clock.wall():
+            self._deadline = self._services.clock.call_at_wall(self._due, self._time_out)
+            return
         self._in_flight = None
-        self._deadline = None
         seconds = self._services.clock.wall() - call.sent_at
         self._services.bus.publish(CallTimedOut(self._hash_id, self._station_id, call.action))
         self._tell("warning", f"no answer to {call.action} within {seconds:.0f} s")
@@ -505,7 +553,7 @@ class CallLane:
     def _finished(self, call: QueuedCall, result: Result) -> None:
         if call.of_transaction:
             self._transaction.popleft()
-        call.done(result)
+        self._done(call, result)
         self._pump()
         self._check_idle()
 

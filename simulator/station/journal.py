@@ -25,15 +25,22 @@ class TransactionMessage(msgspec.Struct, rename="camel", omit_defaults=True):
 
     :param number: its place in the order of the station's messages.
     :param transaction: local key of the transaction; None for MeterValues outside of one.
-    :param payload: the content as it goes on the wire, without ``transactionId``: that is added when it leaves.
+    :param payload: the content, JSON as it goes on the wire but without ``transactionId``: that is added when it
+        leaves. Made once, for the journal and for the wire.
     :param attempts: transmissions that failed; a lost connection is no failure.
     """
 
     number: int
     action: str
-    payload: dict[str, Any]
+    payload: msgspec.Raw
     transaction: int | None = None
     attempts: int = 0
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The payload's members."""
+        content: dict[str, Any] = msgspec.json.decode(self.payload)
+        return content
 
 
 class Register(msgspec.Struct, frozen=True, rename="camel"):
@@ -260,8 +267,8 @@ class TransactionJournal(Protocol):
         """The station is no more in this process; what is left of it waits for its return."""
         ...
 
-    def write(self, hash_id: str, record: AnyRecord) -> None:
-        """Store a record, at once."""
+    def write(self, hash_id: str, record: AnyRecord, *, lazily: bool = False) -> None:
+        """Store a record: at once, or ``lazily`` before the next one that is stored at once, within a second."""
         ...
 
 
@@ -275,5 +282,5 @@ class NoJournal:
     def leave(self, hash_id: str) -> None:
         """Nothing waits."""
 
-    def write(self, hash_id: str, record: AnyRecord) -> None:
+    def write(self, hash_id: str, record: AnyRecord, *, lazily: bool = False) -> None:
         """Nothing is stored."""

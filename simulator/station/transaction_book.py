@@ -12,6 +12,7 @@ import msgspec
 import outcome
 
 from simulator.clock import Alarm
+from simulator.ocpp.frames import encode_payload
 from simulator.ocpp.v16.enums import Reason
 from simulator.ocpp.v16.messages import MeterValue, Request, action_of, to_payload
 from simulator.station.connector import Connector
@@ -69,13 +70,13 @@ class TransactionBook:
         self._transactions[transaction.key] = transaction
         message = self._message(transaction, request)
         self._journal.write(self._hash_id, Begun(kept(transaction), message))
-        self._send(message)
+        self._send(message, request)
 
     def queue(self, transaction: Transaction | None, request: Request[Any], *, data: MeterValue | None = None) -> None:
         """Queue MeterValues, with what the meter shows now and maybe a reading for ``transactionData``."""
         message = self._message(transaction, request)
         self._note(transaction, message, data)
-        self._send(message)
+        self._send(message, request)
         if self._readings > READINGS_WAITING:
             self._thin_out()
 
@@ -94,7 +95,7 @@ class TransactionBook:
         assert ending is not None
         lifetime = reading(transaction, ending.at).lifetime
         self._journal.write(self._hash_id, Ended(transaction.key, ending, lifetime, message))
-        self._send(message)
+        self._send(message, request)
 
     def _note(
         self, transaction: Transaction | None, message: TransactionMessage | None, data: MeterValue | None
@@ -128,18 +129,20 @@ class TransactionBook:
                 transaction.undelivered -= 1
 
     def _message(self, transaction: Transaction | None, request: Request[Any]) -> TransactionMessage:
-        payload = to_payload(request)
         key = None
+        content: object = request
         if transaction is not None:
-            payload.pop("transactionId", None)
+            if getattr(request, "transaction_id", None) is not None:
+                content = to_payload(request)
+                del content["transactionId"]
             key = transaction.key
             transaction.undelivered += 1
         number, self._next_number = self._next_number, self._next_number + 1
-        return TransactionMessage(number, action_of(request), payload, key)
+        return TransactionMessage(number, action_of(request), msgspec.Raw(encode_payload(content)), key)
 
-    def _send(self, message: TransactionMessage) -> None:
+    def _send(self, message: TransactionMessage, request: Request[Any] | None = None) -> None:
         self._readings += message.action == "MeterValues"
-        self._station.lane.queue_transaction_message(message)
+        self._station.lane.queue_transaction_message(message, request)
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
@@ -155,7 +158,7 @@ class TransactionBook:
             self._told_thinned = self._told_thinned and self._readings > 0
         transaction = None if message.transaction is None else self._transactions.get(message.transaction)
         if transaction is None:
-            self._journal.write(self._hash_id, Answered(message.number))
+            self._journal.write(self._hash_id, Answered(message.number), lazily=True)
             return
         transaction.undelivered -= 1
         if message.action == "StartTransaction":
@@ -167,7 +170,8 @@ class TransactionBook:
             self._sessions.stop_answered(transaction, result)
             self._journal.write(self._hash_id, Answered(message.number, transaction.key, stopped=True))
         else:
-            self._journal.write(self._hash_id, Answered(message.number))
+            # At worst these values are told twice.
+            self._journal.write(self._hash_id, Answered(message.number), lazily=True)
         if transaction.ended and transaction.undelivered == 0:
             self._transactions.pop(transaction.key, None)
 

@@ -58,6 +58,8 @@ class FileJournal(Generic[P]):
         self._size = 0
         self._large = LARGE
         self._line = 0
+        #: Lines that the operating system does not have yet.
+        self._lines: list[bytes] = []
         self._written = trio.Event()
 
     # -- start and end -----------------------------------------------------------------------------------------------
@@ -145,23 +147,37 @@ class FileJournal(Generic[P]):
         self._absent.pop(mark, None)
         self._append(mark, self._kinds.past())
 
-    def write(self, hash_id: str, record: Any) -> None:
-        """Store a record, at once."""
-        self._append(station_mark(hash_id), record)
+    def write(self, hash_id: str, record: Any, *, lazily: bool = False) -> None:
+        """Store a record: at once, or ``lazily`` with the next one, at the latest when the disk is next brought up
+        to date."""
+        self._append(station_mark(hash_id), record, lazily=lazily)
 
-    def _append(self, mark: str, record: Any) -> None:
+    def _append(self, mark: str, record: Any, *, lazily: bool = False) -> None:
         if self._file is None:
             return
         self._line += 1
         line = line_of(mark, self._line, self._now(), record)
+        self._size += len(line)
+        self._lines.append(line)
+        if not lazily:
+            self._flush()
+        elif not self._written.is_set():
+            self._written.set()
+
+    def _flush(self) -> None:
+        """Hand what is waiting to the operating system."""
+        if self._file is None or not self._lines:
+            return
+        lines = self._lines[0] if len(self._lines) == 1 else b"".join(self._lines)
+        self._lines.clear()
         try:
-            if os.write(self._file, line) != len(line):
+            if os.write(self._file, lines) != len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self._fail(error)
-            return
-        self._size += len(line)
-        self._written.set()
+        else:
+            if not self._written.is_set():
+                self._written.set()
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -178,6 +194,7 @@ class FileJournal(Generic[P]):
         except OSError as error:
             self._fail(error)
             return
+        self._flush()
         if self._file is not None:
             os.close(self._file)
         self._file, self._size = file, 0
@@ -206,6 +223,7 @@ class FileJournal(Generic[P]):
                 file.unlink()
 
     async def _bring_to_disk(self) -> None:
+        self._flush()
         if self._file is not None:
             try:
                 await trio.to_thread.run_sync(_sync, self._file)
@@ -224,6 +242,7 @@ class FileJournal(Generic[P]):
                 error.strerror or error,
             )
         self._failed = True
+        self._lines.clear()
         self._written.set()
         if self._file is not None:
             with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import outcome
 import pytest
 import trio
@@ -15,14 +16,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simulator.clock import Clock
 from simulator.events import CallSent, EventBus
 from simulator.ids import MessageIds
-from simulator.ocpp.frames import CallError, CallResult
+from simulator.ocpp.frames import CallError, CallResult, encode_payload
 from simulator.ocpp.v16.messages import (
     AuthorizeRequest,
     BootNotificationRequest,
     HeartbeatRequest,
     StartTransactionRequest,
     StatusNotificationRequest,
-    to_payload,
 )
 from simulator.ocpp.validation import PayloadValidator
 from simulator.station.calls import CallLane, CallRules, CallTimeout, Gate, NotAllowed, NotConnected, Result
@@ -74,7 +74,8 @@ class Bench:
     def queue(self, request: StartTransactionRequest, results: list[Any] | None = None) -> None:
         number = len(self._results)
         self._results[number] = [] if results is None else results
-        self.lane.queue_transaction_message(TransactionMessage(number, "StartTransaction", to_payload(request)))
+        payload = msgspec.Raw(encode_payload(request))
+        self.lane.queue_transaction_message(TransactionMessage(number, "StartTransaction", payload), request)
 
     # -- the wire ----------------------------------------------------------------------------------------------------
 

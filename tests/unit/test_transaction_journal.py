@@ -37,6 +37,10 @@ from simulator.storage.transaction_journal import FileJournal
 STATIONS = [f"{digit}" * 96 for digit in "ab"]
 
 
+def raw(payload: dict[str, Any]) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(payload))
+
+
 class Life:
     """One station that charges, writes its journal as the real one does, and has a central system."""
 
@@ -53,7 +57,7 @@ class Life:
     def message(self, action: str, **payload: Any) -> TransactionMessage:
         self.number += 1
         self.clock += 1
-        return TransactionMessage(self.number, action, {"timestamp": self.clock, **payload}, self.running)
+        return TransactionMessage(self.number, action, raw({"timestamp": self.clock, **payload}), self.running)
 
     def write(self, record: AnyRecord, message: TransactionMessage | None = None) -> None:
         self.records.append(record)
@@ -65,7 +69,7 @@ class Life:
         """The head of the queue leaves as soon as it is the head."""
         if self.queue:
             head = self.queue[0]
-            self.seen.add((head.transaction or 0, head.action, repr(head.payload)))
+            self.seen.add((head.transaction or 0, head.action, repr(head.content)))
 
     def step(self, choice: str) -> None:
         if choice == "answer" and self.queue:
@@ -128,7 +132,7 @@ def read(content: bytes) -> dict[str, StationPast]:
 
 def would_send(past: StationPast) -> list[tuple[int, str, str]]:
     """What the next process sends: the queue, and the end of what was running."""
-    messages = [(m.transaction or 0, m.action, repr(m.payload)) for m in past.messages]
+    messages = [(m.transaction or 0, m.action, repr(m.content)) for m in past.messages]
     return messages + [(t.key, "StopTransaction", f"PowerLoss {t.register}") for t in past.lost()]
 
 
@@ -241,7 +245,7 @@ def journal(folder: Path) -> FileJournal[StationPast]:
 
 
 def begun(key: int = 1) -> Begun:
-    message = TransactionMessage(key, "StartTransaction", {"meterStart": 0}, key)
+    message = TransactionMessage(key, "StartTransaction", raw({"meterStart": 0}), key)
     return Begun(KeptTransaction(key, 1, "TAG", 1.0, 0, Register(0, 0.0, 1.0)), message)
 
 
@@ -316,7 +320,7 @@ async def test_a_large_file_is_replaced_by_what_is_left(tmp_path: Path, monkeypa
     async with trio.open_nursery() as nursery:
         nursery.start_soon(writer.run)
         for _ in range(300):
-            writer.write(STATIONS[0], Queued(TransactionMessage(2, "MeterValues", {"a": "x" * 100})))
+            writer.write(STATIONS[0], Queued(TransactionMessage(2, "MeterValues", raw({"a": "x" * 100}))))
             await trio.lowlevel.checkpoint()
         await until(lambda: size(tmp_path) < 20_000)
         nursery.cancel_scope.cancel()
