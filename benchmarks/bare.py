@@ -4,7 +4,7 @@ A loop connects N times, sends a BootNotification and then MeterValues of a fixe
 the answers come, with the id of each matched to its answer. What a simulator costs beyond that is its own doing.
 
 * ``websocket``: trio-websocket as its manual shows it, a task for each station, with a deadline for each answer;
-* ``hub``: the simulator's own hub, with the same task for each station.
+* ``hub``: the simulator's own hub, with the same task for each station, which its answer wakes; no deadline.
 
 ``python -m benchmarks.bare websocket URL --stations N [--rate MESSAGES_PER_SECOND]``; a rate of 0 sends without pauses.
 """
@@ -22,10 +22,13 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
+import outcome
 import trio
 import trio_websocket
 
 from simulator.config.ws_options import WebSocketOptions
+from simulator.transport.connection import Connection
+from simulator.transport.hub import open_hub
 from simulator.transport.websocket import Dialer
 
 KINDS = ("websocket", "hub")
@@ -67,22 +70,35 @@ class TrioWebSocket:
 
     async def ask(self, text: str) -> str | bytes:
         """See :class:`Line`."""
-        await self._connection.send_message(text)
-        message: str | bytes = await self._connection.get_message()
+        with trio.fail_after(ANSWER_WITHIN):
+            await self._connection.send_message(text)
+            message: str | bytes = await self._connection.get_message()
         return message
 
 
-class Posted:
-    """A connection of the simulator's transports."""
+class OnHub:
+    """A connection of the hub, which hands messages over where it reads them; the task that asks is parked meanwhile."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._task: trio.lowlevel.Task | None = None
 
     async def ask(self, text: str) -> str | bytes:
         """See :class:`Line`."""
         self._connection.post(text)
-        message: str | bytes = await self._connection.receive()
+        self._task = trio.lowlevel.current_task()
+        message: str | bytes = await trio.lowlevel.wait_task_rescheduled(self._abort)
         return message
+
+    def take(self, message: str | bytes) -> None:
+        """A message has come."""
+        if self._task is not None:
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task, outcome.Value(message))
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 async def station(line: Line, rate: float) -> None:
@@ -99,8 +115,7 @@ async def station(line: Line, rate: float) -> None:
 async def call(line: Line, action: str, body: str) -> None:
     """One CALL and its answer."""
     message_id = f"{next(_ids):x}"
-    with trio.fail_after(ANSWER_WITHIN):
-        answer = _decode(await line.ask(f'[2,"{message_id}","{action}",{body}]'))
+    answer = _decode(await line.ask(f'[2,"{message_id}","{action}",{body}]'))
     if answer[:2] != [3, message_id]:
         raise RuntimeError(f"{answer} does not answer {message_id}")
 
@@ -126,15 +141,19 @@ async def run_websocket(url: str, stations: int, rate: float) -> None:
     await run(stations, partial(over_websocket, rate=rate), url)
 
 
-async def run_dialer(url: str, stations: int, rate: float) -> None:
-    """The loop on the simulator's transport."""
-    dialer = Dialer()
+async def run_hub(url: str, stations: int, rate: float) -> None:
+    """The loop on the simulator's hub."""
+    async with open_hub() as hub:
+        dialer = Dialer(hub=hub)
 
-    async def over_dialer(place: str) -> None:
-        async with dialer.open(place, subprotocols=("ocpp1.6",), options=WebSocketOptions()) as connection:
-            await station(Posted(connection), rate)
+        async def over_hub(place: str) -> None:
+            async with dialer.open(place, subprotocols=("ocpp1.6",), options=WebSocketOptions()) as connection:
+                line = OnHub(connection)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(connection.receive_each, line.take)
+                    await station(line, rate)
 
-    await run(stations, over_dialer, url)
+        await run(stations, over_hub, url)
 
 
 def main() -> None:
@@ -149,7 +168,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # The best that the loop can do: collecting garbage costs it a third more.
     gc.disable()
-    trio.run(run_websocket if options.kind == "websocket" else run_dialer, options.url, options.stations, options.rate)
+    trio.run(run_websocket if options.kind == "websocket" else run_hub, options.url, options.stations, options.rate)
 
 
 if __name__ == "__main__":
