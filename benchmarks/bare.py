@@ -77,7 +77,7 @@ class TrioWebSocket:
 
 
 class OnHub:
-    """A connection of the hub, which hands messages over where it reads them; the task that asks is parked meanwhile."""
+    """A connection of the hub, which hands messages over where it reads them; who asks is parked meanwhile."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -221,13 +221,13 @@ def test_damage_raises_no_doubt_about_other_stations() -> None:
 
 
 def readings(*keys: int | None) -> list[TransactionMessage]:
-    return [TransactionMessage(number, "MeterValues", {}, key) for number, key in enumerate(keys, 1)]
+    return [TransactionMessage(number, "MeterValues", raw({}), key) for number, key in enumerate(keys, 1)]
 
 
 def test_of_too_many_readings_the_first_and_the_last_of_each_transaction_stay() -> None:
     assert thinned_out(readings(1, 1, 1, 1, 1, 1)) == [2, 4]
     assert thinned_out(readings(1, None, 2, 1, None, 2, 1, None, 2)) == [4, 5, 6]
-    start, stop = TransactionMessage(7, "StartTransaction", {}, 1), TransactionMessage(8, "StopTransaction", {}, 1)
+    start, stop = TransactionMessage(7, "StartTransaction", raw({}), 1), TransactionMessage(8, "StopTransaction", raw({}), 1)
     assert thinned_out([start, *readings(1, 1, 1), stop]) == [2]
     # Where every transaction has but one or two there is nothing in between.
     assert thinned_out([start, *readings(1, 2, 2, 3), stop]) == [2, 4]
