@@ -227,7 +227,10 @@ def readings(*keys: int | None) -> list[TransactionMessage]:
 def test_of_too_many_readings_the_first_and_the_last_of_each_transaction_stay() -> None:
     assert thinned_out(readings(1, 1, 1, 1, 1, 1)) == [2, 4]
     assert thinned_out(readings(1, None, 2, 1, None, 2, 1, None, 2)) == [4, 5, 6]
-    start, stop = TransactionMessage(7, "StartTransaction", raw({}), 1), TransactionMessage(8, "StopTransaction", raw({}), 1)
+    start, stop = (
+        TransactionMessage(7, "StartTransaction", raw({}), 1),
+        TransactionMessage(8, "StopTransaction", raw({}), 1),
+    )
     assert thinned_out([start, *readings(1, 1, 1), stop]) == [2]
     # Where every transaction has but one or two there is nothing in between.
     assert thinned_out([start, *readings(1, 2, 2, 3), stop]) == [2, 4]
