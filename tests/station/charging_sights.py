@@ -60,6 +60,52 @@ async def status_after_transaction(template: Document) -> str:
         return str(world.calls("StatusNotification")[-1].payload["status"])
 
 
+async def starts_without_a_vehicle_of_ours(template: Document) -> bool:
+    """Whether a remote start leads to a transaction although nobody plugs in."""
+    async with key_world(template) as world:
+        await world.accepted()
+        assert await world.ask("RemoteStartTransaction", {"idTag": "TAG", "connectorId": 1}) == {"status": "Accepted"}
+        await trio.sleep(10)
+        return bool(world.calls("StartTransaction"))
+
+
+async def goes_on_though_refused(template: Document) -> bool:
+    """Whether a transaction goes on whose StartTransaction the central system answers with Invalid."""
+    async with key_world(template) as world:
+        await world.accepted()
+        world.central.on("StartTransaction", {"transactionId": 7, "idTagInfo": {"status": "Invalid"}})
+        await world.start_transaction()
+        await trio.sleep(60)
+        return not world.calls("StopTransaction")
+
+
+async def limits_after_a_tx_profile(template: Document) -> list[float]:
+    """The composite schedule of a transaction: a TxProfile of 6 A for a minute over a default of 10 A."""
+
+    def profile(number: int, purpose: str, limit: float, **members: Any) -> Document:
+        return {
+            "chargingProfileId": number,
+            "stackLevel": 0,
+            "chargingProfilePurpose": purpose,
+            "chargingProfileKind": "Relative",
+            "chargingSchedule": {
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
+                **members,
+            },
+        }
+
+    async with key_world(template) as world:
+        await world.accepted()
+        await world.start_transaction()
+        for made in (profile(1, "TxDefaultProfile", 10), profile(2, "TxProfile", 6, duration=60)):
+            asked = {"connectorId": 1, "csChargingProfiles": made}
+            assert await world.ask("SetChargingProfile", asked) == {"status": "Accepted"}
+        asked = {"connectorId": 1, "duration": 300, "chargingRateUnit": "A"}
+        schedule = (await world.ask("GetCompositeSchedule", asked))["chargingSchedule"]
+        return [period["limit"] for period in schedule["chargingSchedulePeriod"]]
+
+
 async def _one_transaction(world: World) -> None:
     await world.accepted()
     await world.start_transaction()
@@ -119,6 +165,16 @@ def located(location: str) -> Sight:
     return see
 
 
+def powers_stay_below(value: float) -> Sight:
+    """Whether none of ten samples of the whole power is above that value."""
+
+    async def see(template: Document) -> bool:
+        samples = await _sampled(template, 10)
+        return all(float(sample["value"]) <= value for sample in samples if "phase" not in sample)
+
+    return see
+
+
 def phases_at(value: str) -> Sight:
     """The phases whose sample has that value."""
 
@@ -148,6 +204,13 @@ def powers_reach(value: str) -> Sight:
 
 
 # -- the generator -----------------------------------------------------------------------------------------------------
+
+
+async def charges_on_a_weekend(template: Document) -> bool:
+    """Whether transactions begin on the Saturday and Sunday after the world's begin, a Thursday."""
+    async with key_world(template) as world:
+        await trio.sleep(4 * 86_400)
+        return any(world.since_begin(call.time) > 2 * 86_400 for call in world.calls("StartTransaction"))
 
 
 async def starts_by_itself(template: Document) -> bool:

@@ -245,6 +245,36 @@ TEMPLATE_ROWS += [
     _t("messageTriggerSupport", NONE, {"Heartbeat": False}, see.trigger_of_heartbeat, "Accepted", "NotImplemented"),
 ]
 
+_refused = ocpp_keys(StopTransactionOnInvalidId="true", MaxEnergyOnInvalidId="0")
+_direct = {**_samples_power, "currentOutType": "DC", "coherentMeterValues": False, "Connectors": {"1": _endless}}
+_fetch = {"location": "http://127.0.0.1:1/firmware.bin", "retrieveDate": "2030-01-01T00:00:00Z"}
+TEMPLATE_ROWS += [
+    _t(
+        "automaticTransactionGeneratorPersistentConfiguration",
+        True,
+        False,
+        see.keeps_what_the_generator_counts,
+        True,
+        False,
+        given=_generating,
+    ),
+    _t("signedFirmwareOnly", False, True, see.answer_to("UpdateFirmware", **_fetch), None, "NotSupported"),
+    _t("conversionEfficiency", 1, 0.5, charging.power_sample, "22080", "11040", given=_direct),
+    _t(
+        "forceTransactionOnInvalidIdToken",
+        False,
+        True,
+        charging.goes_on_though_refused,
+        False,
+        True,
+        given=_refused,
+    ),
+    _t("txProfileFallBack", True, False, charging.limits_after_a_tx_profile, [6, 10], [6, 32]),
+    _t("automaticVehicle", True, False, charging.starts_without_a_vehicle_of_ours, True, False),
+    _t("evProfilesFile", NONE, "vehicles.json", charging.powers_stay_below(2000), False, True, given=_samples_power),
+    _t("fixedCable", False, True, see.status_of("UnlockConnector", connectorId=1), "Unlocked", "NotSupported"),
+]
+
 _c = row("commandsSupport")
 COMMANDS_ROWS = [
     _c("incomingCommands", NONE, {"Reset": True}, see.answer_to("GetConfiguration"), None, "NotSupported"),
@@ -308,6 +338,11 @@ GENERATOR_ROWS = [
         given=_on,
         base=_tags,
     ),
+]
+
+_by_vehicle = {**_on, "arrival": {"meanSeconds": 3600}, "stopAfterHours": 96}
+GENERATOR_ROWS += [
+    _g("weekendRates", NONE, [0.0001] * 24, charging.charges_on_a_weekend, True, False, given=_by_vehicle),
 ]
 
 _n = row("connector")

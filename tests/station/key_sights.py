@@ -67,6 +67,17 @@ async def keeps_a_changed_key(template: Document) -> bool:
         return await world.key("ConnectionTimeOut") == "77"
 
 
+async def keeps_what_the_generator_counts(template: Document) -> bool:
+    """Whether the generator goes on counting where the run before has ended."""
+    drawer, counted = _Drawer(), []
+    for _ in range(2):
+        async with key_world(template, store=drawer) as world:
+            await trio.sleep(300)
+            counted.append(world.station.generator.statuses[1].start_transaction_requests)
+            drawer.close()
+    return counted[1] > counted[0]
+
+
 async def keeps_its_serial_number(template: Document) -> bool:
     """Whether the station has the serial number of the run before, which had other random numbers."""
     drawer, told = _Drawer(), []
@@ -289,6 +300,17 @@ def change_of(key: str) -> Sight:
             await world.accepted()
             status: str = (await world.ask("ChangeConfiguration", {"key": key, "value": "9"}))["status"]
             return status
+
+    return see
+
+
+def status_of(action: str, **payload: Any) -> Sight:
+    """The status that answers a request."""
+
+    async def see(template: Document) -> str:
+        async with key_world(template) as world:
+            await world.accepted()
+            return str((await world.ask(action, payload))["status"])
 
     return see
 

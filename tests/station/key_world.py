@@ -46,6 +46,17 @@ TEMPLATE: Document = {
     "power": 22080,
     "Connectors": {"0": {}, "1": {}},
 }
+#: The vehicle of ``vehicles.json``: it takes a fraction of what the station can deliver.
+SMALL_VEHICLE: Document = {
+    "id": "small",
+    "batteryCapacityWh": 20000,
+    "maxPowerW": 2000,
+    "acPhases": 1,
+    "acMaxCurrentA": 8,
+    "initialSocPercentMin": 10,
+    "initialSocPercentMax": 20,
+    "chargingCurve": [{"socPercent": 0, "powerFraction": 1}, {"socPercent": 100, "powerFraction": 1}],
+}
 TAGS = ["TAG-1", "TAG-2", "TAG-3"]
 
 
@@ -91,7 +102,7 @@ def ocpp_keys(**values: str) -> Document:
 def planned(
     template: Mapping[str, Any] = TEMPLATE, config: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[LoadedConfig, FleetPlan]]:
-    """A configuration of one station, its template and a tag list ``tags.json``, as files, read and planned.
+    """A configuration of one station, its template, ``tags.json`` and ``vehicles.json``, as files, read and planned.
 
     :raises ConfigurationError: something is wrong with them.
     """
@@ -102,6 +113,7 @@ def planned(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "tags.json").write_text(json.dumps(TAGS), encoding="utf-8")
+        (folder / "vehicles.json").write_text(json.dumps({"profiles": [SMALL_VEHICLE]}), encoding="utf-8")
         for file in ("one", "two"):
             document = merged(template, {"nameSuffix": "-2"} if file == "two" else {})
             (folder / f"{file}.station-template.json").write_text(json.dumps(document), encoding="utf-8")
@@ -247,6 +259,7 @@ async def key_world(
                     hash_id=place.hash_id,
                     rng=rng,
                     id_tags=place.entry.id_tags,
+                    vehicles=place.entry.vehicles,
                     fallback_supervision_urls=urls,
                     kept=kept_info(store, place.entry.loaded.template, place.hash_id),
                 )

@@ -5,7 +5,9 @@ Keys of templates are shown to act in ``tests/station/test_keys_act.py``, keys o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -66,11 +68,51 @@ TABLES: Mapping[str, str] = {
 
 ALSO: Mapping[str, str] = {
     "config": "autoReconnectMaxRetries logEnabled",
-    "template": "meterSerialNumberPrefix meterType iccid imsi postTransactionDelay messageTriggerSupport",
+    "template": "meterSerialNumberPrefix meterType iccid imsi postTransactionDelay messageTriggerSupport"
+    " automaticTransactionGeneratorPersistentConfiguration signedFirmwareOnly conversionEfficiency"
+    " forceTransactionOnInvalidIdToken txProfileFallBack automaticVehicle fixedCable evProfilesFile",
+    "generator": "weekendRates",
     "connector": "maximumPower",
     "performanceStorage": "interval",
 }
-"""Keys of newer files that act."""
+"""Keys of newer files, and of this program alone, that act."""
+
+SHOWN_BY: Mapping[str, str] = {
+    "config.$schemaVersion": "tests/unit/test_config_load.py::test_a_mistake_is_one_line_with_its_place_and_the_mend",
+    "config.logMaxSize": "tests/unit/test_telemetry_log.py::test_a_full_file_is_followed_by_another_of_the_day",
+    "config.wireLog": "tests/process/test_wire_log.py::test_messages_are_in_files_in_memory_and_shown_while_they_come",
+    "uiServer.accessPolicy": "tests/ui/test_access.py"
+    "::test_a_wide_server_answers_to_addresses_and_names_that_are_allowed",
+    "uiServer.metrics": "tests/ui/test_app.py::test_metrics_can_be_switched_off",
+    "uiServer.securityHeaders": "tests/ui/test_app.py::test_strict_transport_security_is_sent_only_over_tls",
+    "uiServer.options.path": "tests/ui/test_server.py::test_a_unix_socket_serves_and_is_removed",
+    "template.$schemaVersion": "tests/unit/test_templates_load.py"
+    "::test_a_mistake_is_one_line_with_its_place_and_the_mend",
+    "template.firmwareVersionPattern": "tests/unit/test_firmware_version.py::test_the_next_version",
+    "template.firmwareUpgrade": "tests/station/test_firmware.py::test_a_template_may_let_the_download_fail",
+    "template.revokedFirmwareSigners": "tests/station/test_signed_firmware.py::test_a_revoked_signer_is_refused",
+    "template.coherentMeterValues": "tests/station/test_vehicles.py"
+    "::test_without_vehicles_every_value_is_drawn_by_itself",
+    "template.randomSeed": "tests/station/test_vehicles.py"
+    "::test_a_random_seed_repeats_vehicles_and_values_whatever_the_seed_of_the_run",
+    "template.securityEvents": "tests/station/test_security_events.py::test_the_template_can_switch_them_off",
+    "template.authorizationKeyAsText": "tests/station/test_security_keys.py"
+    "::test_the_digits_themselves_can_be_the_password",
+    "template.certificateKeyType": "tests/process/test_security.py"
+    "::test_a_certificate_asked_for_under_profile_2_serves_profile_3_and_the_next_run",
+    "template.Evses": "tests/unit/test_templates_load.py::test_connectors_of_evses_are_numbered_one_after_the_other",
+    "generator.stopAbsoluteDuration": "tests/station/test_generator.py"
+    "::test_hours_that_count_pauses_and_hours_that_do_not",
+    "generator.arrival": "tests/station/test_generator.py::test_vehicles_come_stay_and_take_what_their_drivers_want",
+    "generator.stay": "tests/station/test_generator.py::test_vehicles_come_stay_and_take_what_their_drivers_want",
+    "generator.energyWanted": "tests/station/test_generator.py"
+    "::test_vehicles_come_stay_and_take_what_their_drivers_want",
+    "generator.weekdayRates": "tests/station/test_generator.py::test_a_day_has_its_morning",
+}
+"""Keys that act and whose table is elsewhere: the test that shows it."""
+
+TAKEN_AS_IT_IS = {"meter value.format"}
+"""Keys that say what is so anyway: samples are Raw, and keys of OCPP have them signed."""
 
 MODELS: Mapping[str, type[msgspec.Struct]] = {
     "config": SimulatorConfig,
@@ -305,6 +347,17 @@ CONFIG_ROWS = [
 ]
 
 ROWS = [*CONFIG_ROWS, *STATION_ROWS]
+
+
+def test_every_key_that_acts_is_shown() -> None:
+    """A key of a model has a row, or a test of its own that is named here, or says that it does nothing yet."""
+    acting = {f"{section}.{key.name}" for section, model in MODELS.items() for key in keys_of(model) if key.acts}
+    rows = {str(row) for row in ROWS}
+    assert acting - rows - TAKEN_AS_IT_IS == SHOWN_BY.keys()
+    for place in SHOWN_BY.values():
+        file, _, test = place.partition("::")
+        text = (Path(__file__).parents[2] / file).read_text(encoding="utf-8")
+        assert re.search(rf"^(async )?def {re.escape(test)}\(", text, re.MULTILINE), place
 
 
 def model_key(section: str, name: str) -> Key:
