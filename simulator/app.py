@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,35 +15,36 @@ import msgspec
 import trio
 
 from simulator import collector
-from simulator.clock import Clock
+from simulator.clock import Alarm, Clock
 from simulator.config.load import LoadedConfig
 from simulator.config.model import SimulatorConfig
 from simulator.control.fleet import Fleet, Pace
+from simulator.control.making import Maker
+from simulator.control.reload import Follow, Reading, Reload, Sources
 from simulator.csms.central import CentralSystem
 from simulator.csms.policy import BootPolicy
 from simulator.events import EventBus, Registered, Timed
+from simulator.following import RunFollower
 from simulator.ids import MessageIds
 from simulator.interrupts import STOP_SIGNALS
 from simulator.ocpp.validation import PayloadValidator
+from simulator.run_log import Logs, RunWireFiles
 from simulator.station.journal import AnyRecord, NoJournal, StationPast
 from simulator.station.memory import NoStore
-from simulator.station.memory_parts import kept_info
 from simulator.station.services import StationServices
-from simulator.station.station import station_random
+from simulator.steering import UiCannotListen
 from simulator.storage.certificates import CertificateFiles
 from simulator.storage.journal_lines import Kinds
+from simulator.storage.performance.records import Unusable
 from simulator.storage.performance.storage import PerformanceStorage
 from simulator.storage.state import State
 from simulator.supervision import guard, leaves
 from simulator.telemetry.diagnostics import ProcessDiagnostics
-from simulator.telemetry.log import LogSettings, configure_logging, current_log_file, get_logger
+from simulator.telemetry.log import current_log_file, get_logger
 from simulator.telemetry.process import SpeedProbe, max_rss_mib
 from simulator.telemetry.statistics import FleetStatistics
-from simulator.telemetry.wire_files import WireFiles, WireFileSettings
 from simulator.telemetry.wire_log import WireLog
-from simulator.telemetry.wire_records import Selection
-from simulator.templates.fleet import FleetPlan, choose_supervision_url
-from simulator.templates.info import resolve_station
+from simulator.templates.fleet import FleetPlan
 from simulator.templates.load import LoadedTemplate
 from simulator.transport.connection import Limits
 from simulator.transport.hub import AVAILABLE as HAS_EPOLL
@@ -52,6 +53,7 @@ from simulator.transport.websocket import Dialer
 
 if TYPE_CHECKING:
     from simulator.control.control import Control
+    from simulator.steering import UiService
 
 log = get_logger("simulator")
 
@@ -96,6 +98,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Simulator:
     """One run of the simulator.
 
+    :param sources: reads the files again when they change; None: they count as they are now until the end.
     :param watch: a coroutine that shows the run to somebody; it runs beside the fleet and ends with it.
     :param interrupted: whether a signal came before the run could listen for signals: it stops at once then.
     """
@@ -106,6 +109,7 @@ class Simulator:
         plan: FleetPlan,
         options: RunOptions,
         *,
+        sources: Sources | None = None,
         watch: Callable[[Simulator], Awaitable[None]] | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -114,6 +118,7 @@ class Simulator:
         self.options = options
         self._pace = Pace.of(self.config.worker, delay_given=loaded.is_given("worker.startDelay"))
         self._plan = plan
+        self._sources = sources
         self._watch = watch
         self._interrupted = interrupted
         self.bus = EventBus()
@@ -124,10 +129,15 @@ class Simulator:
         self.central: CentralSystem | None = None
         #: Where the embedded central system listens.
         self.central_url: str | None = None
-        #: Where the UI server listens; empty without one.
-        self.ui_urls: list[str] = []
-        #: Set once it does.
+        #: Set once the UI server listens.
         self.ui_open = trio.Event()
+        self._ui: UiService | None = None
+        #: The log, if it is to follow the configuration.
+        self.logs: Logs | None = None
+        #: Whoever else follows the configuration while the simulator runs.
+        self.followers: list[Follow] = []
+        #: Take each line about changed files that people should see, and whether it is about trouble.
+        self.news: list[Callable[[str, bool], object]] = []
         self._control: Control | None = None
         #: Whether the run lasted as long as it was asked to.
         self.lasted = False
@@ -160,7 +170,7 @@ class Simulator:
         self._begun = time.monotonic()
         self.performance = PerformanceStorage(self.statistics.fresh_records, data_directory or Path())
         state = None if data_directory is None else State(data_directory, JOURNAL_KINDS)
-        wire_files = None if data_directory is None else _wire_files(self.config, self.bus, data_directory)
+        self._wire_files = None if data_directory is None else RunWireFiles(self.config, self.bus, data_directory)
         try:
             with collector.resting():
                 async with self._open_dialer() as dialer, trio.open_nursery() as root:
@@ -171,9 +181,8 @@ class Simulator:
                 ending.start_soon(self.performance.close, within)
                 if state is not None:
                     ending.start_soon(state.close, within)
-                if wire_files is not None:
-                    with trio.CancelScope(shield=True):
-                        await trio.to_thread.run_sync(wire_files.close)
+                if self._wire_files is not None:
+                    await self._wire_files.close()
         return self.summary()
 
     @asynccontextmanager
@@ -203,14 +212,19 @@ class Simulator:
         await self._build_fleet(dialer, state, directory)
         if state is not None:
             state.start(root)
+        self._state, self._root = state, root
         # First of all: it may fail for a reason that the user can mend, and a large fleet takes every file there is.
-        await self._open_ui(root, state)
+        await self._open_ui()
         await root.start(self.fleet.run)
         root.start_soon(guard, "collector", self._wake_collector)
+        reloading = trio.CancelScope()
+        if self._sources is not None:
+            root.start_soon(self._follow_files, self._sources, reloading)
         root.start_soon(guard, "speed probe", partial(self._probe.run, self.clock))
         if self.options.duration is not None:
             root.start_soon(self._end_after, self.options.duration)
         await self._stop_wanted.wait()
+        reloading.cancel()
         log.info("stops %s station(s) in order", len(self.fleet))
         if self._control is not None:
             self._control.say_goodbye()
@@ -240,25 +254,101 @@ class Simulator:
         """Whether the run serves the UI."""
         return self.options.ui and self.config.ui_server.enabled
 
-    async def _open_ui(self, root: trio.Nursery, state: State[StationPast] | None) -> None:
+    @property
+    def ui_urls(self) -> list[str]:
+        """Where the UI server listens; empty without one."""
+        return [] if self._ui is None else self._ui.urls
+
+    async def _open_ui(self) -> None:
         if not self.has_ui or self._stop_wanted.is_set():
             return
-        from simulator.steering import make_control, open_ui
+        from simulator.steering import UiService, make_control
 
-        self._control = make_control(
-            self._loaded,
-            os.environ,
-            fleet=self.fleet,
-            bus=self.bus,
-            statistics=self.statistics,
-            wire=self.wire,
-            seed=self.options.seed,
-            central_url=self.central_url,
-            state=state,
-        )
-        self.ui_urls = await open_ui(root, self._loaded, self._control)
+        if self._control is None:
+            self._open_wire_log()
+            self._control = make_control(
+                self._loaded,
+                os.environ,
+                fleet=self.fleet,
+                bus=self.bus,
+                statistics=self.statistics,
+                wire=self.wire,
+                maker=self._maker,
+                central_url=self.central_url,
+                state=self._state,
+            )
+        if self._ui is None:
+            self._ui = UiService(self._root)
+        await self._ui.follow(self._loaded, self._control)
         self.ui_open.set()
         log.info("the UI is at %s", self.ui_urls[0])
+
+    def _open_wire_log(self) -> None:
+        """Keep frames, or keep more or fewer of them, as the configuration says now; those that are kept stay."""
+        memory = self.config.wire_log.memory
+        if self.wire is not None:
+            self.wire.budget = memory
+        elif memory:
+            self.wire = self._diagnostics.wire = WireLog(self.bus, budget=memory)
+            if self._control is not None:
+                self._control.wire_log = self.wire
+
+    # -- files that change -------------------------------------------------------------------------------------------
+
+    async def _follow_files(self, sources: Sources, scope: trio.CancelScope) -> None:
+        """Follow changes of the files until the scope is cancelled."""
+        follower = RunFollower(
+            fleet=self.fleet,
+            maker=self._maker,
+            statistics=self.statistics,
+            control=lambda: self._control,
+            taken=self._take,
+        )
+        reload = Reload(
+            sources,
+            Reading(self._loaded, self._plan),
+            follower.apply,
+            more_places=follower.more_places,
+            tell=self._tell,
+        )
+        for follow in (self._follow_config, *self.followers):
+            reload.add_follower(follow)
+        with scope:
+            await guard("watch of files", reload.run)
+
+    def _tell(self, line: str, bad: bool) -> None:
+        for hear in self.news:
+            hear(line, bad)
+
+    def _take(self, reading: Reading) -> None:
+        self._loaded, self.config, self._plan = reading.loaded, reading.loaded.config, reading.plan
+
+    async def _follow_config(self, former: LoadedConfig, now: LoadedConfig) -> None:
+        """Let the log and the UI server be as the configuration says."""
+        if self.logs is not None:
+            await self.logs.follow(now.config)
+            self._diagnostics.log_file = current_log_file()
+        if self._wire_files is not None:
+            await self._wire_files.follow(now.config)
+        if former.config.log_statistics_interval != now.config.log_statistics_interval:
+            self._statistics_interval.ring()
+        for follow in (self._follow_storage, self._follow_ui):
+            try:
+                await follow()
+            except (Unusable, UiCannotListen) as error:
+                log.error("%s", error)
+                self._tell(str(error), True)
+
+    async def _follow_storage(self) -> None:
+        await self.performance.use(self.config.performance_storage)
+
+    async def _follow_ui(self) -> None:
+        if self.has_ui:
+            self._open_wire_log()
+            await self._open_ui()
+        elif self._ui is not None:
+            await self._ui.close()
+            log.info("the UI is switched off")
 
     def _keeps_actions(self, hash_id: str) -> bool:
         station = self.fleet.get(hash_id)
@@ -271,13 +361,14 @@ class Simulator:
     async def _build_fleet(self, dialer: Dialer, state: State[StationPast] | None, directory: Path | None) -> None:
         """Make the stations; a stop that comes meanwhile ends it early."""
         retries = self.config.auto_reconnect_max_retries
+        self._diagnostics = ProcessDiagnostics(current_log_file(), real_time=self._real_time, wire=self.wire)
         services = StationServices(
             clock=self.clock,
             bus=self.bus,
             dialer=dialer,
             validator=PayloadValidator(),
             message_ids=MessageIds(),
-            diagnostics=ProcessDiagnostics(current_log_file(), real_time=self._real_time, wire=self.wire),
+            diagnostics=self._diagnostics,
             seed=self.options.seed,
             auto_reconnect_max_retries=-1 if retries is None else retries,
             journal=NoJournal() if state is None else state.journal,
@@ -287,33 +378,20 @@ class Simulator:
         if state is not None:
             state.journal.open(self.clock.now)
             state.files.timed = self._timed
-        self.fleet = Fleet(services, self.config, self._pace)
+        self._maker = Maker(
+            seed=self.options.seed,
+            store=services.store,
+            distribution=lambda: self.config.supervision_url_distribution,
+            central_url=self.central_url,
+        )
+        renamed = _nothing_kept if state is None else state.rename
+        self.fleet = Fleet(services, self.config, self._pace, renamed=renamed)
         for number, planned in enumerate(self._plan.stations):
             if number % BATCH == 0:
                 await trio.lowlevel.checkpoint()
                 if self._stop_wanted.is_set():
                     return
-            rng = station_random(self.options.seed, f"{planned.hash_id}:info")
-            urls = (self.central_url,) if self.central_url is not None else planned.entry.supervision_urls
-            info = resolve_station(
-                planned.entry.loaded,
-                planned.index,
-                station_id=planned.station_id,
-                hash_id=planned.hash_id,
-                rng=rng,
-                id_tags=planned.entry.id_tags,
-                vehicles=planned.entry.vehicles,
-                fallback_supervision_urls=urls,
-                kept=kept_info(services.store, planned.entry.loaded.template, planned.hash_id),
-            )
-            url = choose_supervision_url(
-                urls,
-                self.config.supervision_url_distribution,
-                index=planned.index,
-                position=planned.position,
-                rng=rng,
-            )
-            self.fleet.add(info, url)
+            self.fleet.add(*self._maker.make(planned))
             self._tell_early(planned.hash_id, planned.entry.loaded)
 
     def _timed(self, hash_id: str, name: str, seconds: float) -> None:
@@ -338,18 +416,20 @@ class Simulator:
 
     def _start_telemetry(self, root: trio.Nursery) -> None:
         root.start_soon(guard, "performance records", self.performance.run)
-        if self.config.log_statistics_interval > 0:
-            root.start_soon(guard, "statistics log", self._log_statistics)
+        self._statistics_interval = Alarm(self.clock)
+        root.start_soon(guard, "statistics log", self._log_statistics)
         if self._watch is not None:
             watch = self._watch
             root.start_soon(guard, "status display", lambda: watch(self))
 
     async def _log_statistics(self) -> None:
         while True:
-            await trio.sleep(self.config.log_statistics_interval)
-            log.info(self.statistics.log_line())
-            if (line := self.statistics.actions_line()) is not None:
-                log.info("statistics by action: %s", line)
+            seconds = self.config.log_statistics_interval
+            until = trio.current_time() + seconds if seconds > 0 else float("inf")
+            if not await self._statistics_interval.wait_until_wall(until):
+                log.info(self.statistics.log_line())
+                if (line := self.statistics.actions_line()) is not None:
+                    log.info("statistics by action: %s", line)
 
     async def _end_after(self, seconds: float) -> None:
         await trio.sleep(seconds)
@@ -395,34 +475,6 @@ def _certificates(folder: Path, hash_id: str) -> CertificateFiles:
     return CertificateFiles(folder / hash_id)
 
 
-def _kept(files: int | str) -> tuple[int, int]:
-    """How many rotated files are kept, and of how many days; 0: all."""
-    return (files, 0) if isinstance(files, int) else (0, int(files.rstrip("d")))
-
-
-def _wire_files(config: SimulatorConfig, bus: EventBus, data_directory: Path) -> WireFiles | None:
-    """The files of the OCPP wire, if the configuration asks for them."""
-    wanted = config.wire_log
-    if not wanted.file:
-        return None
-    max_files, max_days = _kept(wanted.max_files)
-    return WireFiles(
-        bus,
-        WireFileSettings(
-            file=data_directory / "logs" / wanted.file,
-            rotate=wanted.rotate,
-            max_files=max_files,
-            max_days=max_days,
-            max_size=wanted.max_size,
-            selection=Selection(
-                stations=wanted.stations,
-                actions=wanted.actions,
-                direction=None if wanted.direction == "both" else wanted.direction,
-            ),
-        ),
-    )
-
-
 async def _listen(root: trio.Nursery, central: CentralSystem) -> str:
     """Start the embedded central system on a free port of the loopback interface; returns its URL."""
     try:
@@ -439,25 +491,5 @@ async def _listen(root: trio.Nursery, central: CentralSystem) -> str:
     return url
 
 
-@contextmanager
-def logging_to(config: SimulatorConfig, data_directory: Path, *, console: bool, level: str | None) -> Iterator[None]:
-    """Log as the configuration says for the duration of the context; relative files are under ``logs``."""
-    folder = data_directory / "logs"
-    max_files, max_days = _kept(config.log_max_files)
-    settings = LogSettings(
-        level=level or config.log_level,
-        console=console or config.log_console,
-        format=config.log_format,
-        rotate=config.log_rotate,
-        max_files=max_files,
-        max_days=max_days,
-        max_size=config.log_max_size,
-        file=folder / config.log_file if config.log_file else None,
-        error_file=folder / config.log_error_file if config.log_error_file else None,
-        enabled=config.log_enabled,
-    )
-    writer = configure_logging(settings)
-    try:
-        yield
-    finally:
-        writer.close()
+def _nothing_kept(before: str, after: str) -> None:
+    """Nothing is kept that could be renamed."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,11 +12,9 @@ import trio
 from simulator.config.load import LoadedConfig
 from simulator.control.control import Control
 from simulator.control.fleet import Fleet
+from simulator.control.making import Maker
 from simulator.control.provisioning import Provisioner
 from simulator.events import EventBus
-from simulator.station.memory import NoStore
-from simulator.station.memory_parts import kept_info
-from simulator.station.station import station_random
 from simulator.storage.state import State
 from simulator.supervision import leaves
 from simulator.telemetry.log import get_logger
@@ -39,7 +37,7 @@ def make_control(
     bus: EventBus,
     statistics: FleetStatistics,
     wire: WireLog | None,
-    seed: int | None,
+    maker: Maker,
     central_url: str | None,
     state: State[Any] | None,
 ) -> Control:
@@ -47,13 +45,7 @@ def make_control(
 
     :param state: what is kept on disk of stations; None: nothing.
     """
-    provisioner = Provisioner(
-        loaded,
-        environ=environ,
-        random_of=lambda hash_id: station_random(seed, f"{hash_id}:info"),
-        central_url=lambda: central_url,
-        kept=partial(kept_info, NoStore() if state is None else state.files),
-    )
+    provisioner = Provisioner(loaded, environ=environ, maker=maker, central_url=central_url)
     return Control(
         fleet=fleet,
         bus=bus,
@@ -69,42 +61,97 @@ def _nothing(hash_id: str) -> None:
     """Nothing is kept of the station."""
 
 
-async def open_ui(root: trio.Nursery, loaded: LoadedConfig, control: Control) -> list[str]:
-    """Start the UI server of a configuration in ``root``; returns its URLs.
+class UiService:
+    """The UI server of a run, which may move while the run goes on.
 
-    A port that nobody asked for by name may be taken, by another simulator for example: then a free one serves.
-    :raises UiCannotListen: an address that was asked for cannot be had.
+    :param root: in which it serves.
     """
-    settings = UiSettings.of(loaded.config.ui_server, metrics=_metrics(loaded))
-    for warning in settings.warnings():
-        log.warning(warning)
-    try:
-        return await _serve(root, settings, control)
-    except UiCannotListen as error:
-        if loaded.is_given("uiServer.options.port") or settings.path is not None or settings.port == 0:
-            raise
-        log.warning("%s; the UI server takes a free port instead", error)
-        return await _serve(root, msgspec.structs.replace(settings, port=0), control)
+
+    def __init__(self, root: trio.Nursery) -> None:
+        self._root = root
+        self._settings: UiSettings | None = None
+        self._scope: trio.CancelScope | None = None
+        self._ended = trio.Event()
+        #: Where it listens; empty while it does not.
+        self.urls: list[str] = []
+
+    async def open(self, loaded: LoadedConfig, control: Control) -> None:
+        """Serve as a configuration says.
+
+        A port that nobody asked for by name may be taken, by another simulator for example: then a free one serves.
+        :raises UiCannotListen: an address that was asked for cannot be had.
+        """
+        settings = _settings_of(loaded)
+        for warning in settings.warnings():
+            log.warning(warning)
+        try:
+            await self._serve(settings, control)
+        except UiCannotListen as error:
+            if loaded.is_given("uiServer.options.port") or settings.path is not None or settings.port == 0:
+                raise
+            log.warning("%s; the UI server takes a free port instead", error)
+            await self._serve(msgspec.structs.replace(settings, port=0), control)
+        self._settings = settings
+
+    async def follow(self, loaded: LoadedConfig, control: Control) -> None:
+        """Serve as a changed configuration says: sessions are told goodbye if the server has to move, and only then.
+
+        :raises UiCannotListen: the new address cannot be had. The former one serves on, if it still can.
+        """
+        settings, former = _settings_of(loaded), self._settings
+        if settings == former and self._scope is not None:
+            return
+        if former is None or self._scope is None:
+            await self.open(loaded, control)
+            return
+        await self.close()
+        try:
+            await self.open(loaded, control)
+        except UiCannotListen as error:
+            await self._serve(former, control)
+            self._settings = former
+            raise UiCannotListen(f"{error}; the UI server stays where it was") from None
+
+    async def close(self) -> None:
+        """End the server, if it runs, and wait for its end: a second or two where sessions are open."""
+        if self._scope is not None:
+            self._scope.cancel()
+            await self._ended.wait()
+
+    async def _serve(self, settings: UiSettings, control: Control) -> None:
+        # Imported here: the web framework costs most of a second, which a run without a UI need not spend.
+        await trio.to_thread.run_sync(importlib.import_module, "simulator.ui_server.serve")
+        from simulator.ui_server.serve import CannotListen
+
+        try:
+            self.urls = await self._root.start(self._run, settings, control)
+        except (CannotListen, OSError, ExceptionGroup) as error:
+            found = [leaf for leaf in leaves(error) if isinstance(leaf, CannotListen | OSError)]
+            if len(found) < len(list(leaves(error))):
+                raise
+            first = found[0]
+            if isinstance(first, CannotListen):
+                raise UiCannotListen(str(first)) from None
+            reason = first.strerror or first
+            raise UiCannotListen(f"the UI server cannot start: {reason}; --no-ui runs without it") from None
+
+    async def _run(self, settings: UiSettings, control: Control, *, task_status: trio.TaskStatus[list[str]]) -> None:
+        from simulator.ui_server.serve import serve_ui
+
+        ended = self._ended = trio.Event()
+        try:
+            with trio.CancelScope() as self._scope:
+                await serve_ui(settings, control, task_status=task_status)
+        finally:
+            self._scope = None
+            self.urls = []
+            ended.set()
+
+
+def _settings_of(loaded: LoadedConfig) -> UiSettings:
+    return UiSettings.of(loaded.config.ui_server, metrics=_metrics(loaded))
 
 
 def _metrics(loaded: LoadedConfig) -> bool:
     """``/metrics`` is served unless the configuration says no."""
     return not loaded.is_given("uiServer.metrics.enabled") or loaded.config.ui_server.metrics.enabled
-
-
-async def _serve(root: trio.Nursery, settings: UiSettings, control: Control) -> list[str]:
-    # Imported here: the web framework costs most of a second, which a run without a UI need not spend.
-    from simulator.ui_server.serve import CannotListen, serve_ui
-
-    try:
-        urls: list[str] = await root.start(serve_ui, settings, control)
-    except (CannotListen, OSError, ExceptionGroup) as error:
-        found = [leaf for leaf in leaves(error) if isinstance(leaf, CannotListen | OSError)]
-        if len(found) < len(list(leaves(error))):
-            raise
-        first = found[0]
-        if isinstance(first, CannotListen):
-            raise UiCannotListen(str(first)) from None
-        reason = first.strerror or first
-        raise UiCannotListen(f"the UI server cannot start: {reason}; --no-ui runs without it") from None
-    return urls

@@ -15,7 +15,7 @@ import msgspec
 import trio
 
 from simulator.cli.outcome import LastTrouble, violations
-from simulator.cli.output import count
+from simulator.cli.output import count, printable
 
 if TYPE_CHECKING:
     from simulator.app import Simulator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Wall seconds between two drawings, on a terminal and elsewhere.
 REFRESH = 0.5
 REFRESH_PLAIN = 5.0
+#: Wall seconds for which a line about changed files is shown.
+NEWS_FOR = 60.0
 #: Wall seconds that the terminal has to take the last escape sequences.
 RESTORE_WITHIN = 1.0
 
@@ -36,8 +38,15 @@ def watcher(output: TextIO | None, *, logs_here: bool) -> Watch | None:
     """
     if output is None or output.closed:
         return None
+    return partial(_draw if draws(output, logs_here=logs_here) else _write, output)
+
+
+def draws(output: TextIO | None, *, logs_here: bool) -> bool:
+    """Whether the display takes the whole terminal: then nothing else may be written to it."""
+    if output is None or output.closed or logs_here:
+        return False
     clever = os.name == "nt" or os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
-    return partial(_draw if output.isatty() and clever and not logs_here else _write, output)
+    return output.isatty() and clever
 
 
 # -- what is shown -----------------------------------------------------------------------------------------------------
@@ -51,12 +60,31 @@ class Row(msgspec.Struct, frozen=True):
     bad: bool = False
 
 
+class LastNews:
+    """Remembers the last line about changed files for as long as people may want to read it."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._row: Row | None = None
+        self._at = 0.0
+        simulator.news.append(self._hear)
+
+    def _hear(self, line: str, bad: bool) -> None:
+        self._row, self._at = Row("files", (printable(line),), bad), self._simulator.wall_seconds
+
+    def rows(self) -> list[Row]:
+        """The line, unless it is old."""
+        fresh = self._row is not None and self._simulator.wall_seconds - self._at < NEWS_FOR
+        return [self._row] if fresh and self._row is not None else []
+
+
 class Status:
     """Reads the state of a run for the display; remembers the last look, for rates."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
         self._trouble = LastTrouble(simulator.bus)
+        self._news = LastNews(simulator)
         self._looked = simulator.wall_seconds
         self._messages = self._count_messages()
 
@@ -93,6 +121,7 @@ class Status:
             ),
             self._latency(),
             *self._troubles(),
+            *self._news.rows(),
         ]
         if simulator.central_url is not None:
             rows.insert(0, Row("central system", (simulator.central_url,)))
@@ -132,8 +161,8 @@ class Status:
         return f"charging stations   {minutes}:{seconds:02d}" + (f"   speed {speed:g}" if speed != 1 else "")
 
     def line(self) -> str:
-        """Everything in one line."""
-        rows = "; ".join(f"{row.name}: {', '.join(row.parts)}" for row in self.rows())
+        """Everything in one line; news have lines of their own."""
+        rows = "; ".join(f"{row.name}: {', '.join(row.parts)}" for row in self.rows() if row.name != "files")
         return f"{self._simulator.wall_seconds:6.0f} s  {rows}"
 
 

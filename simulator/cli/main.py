@@ -75,14 +75,15 @@ def run(config: Path, csms: str | None, overrides: Sequence[str], stations: int 
     if str(config) == DEFAULT_CONFIG and not config.exists():
         raise Failure(f"there is no {DEFAULT_CONFIG} in this folder; name a file, or try `simulator demo`")
     with Interrupts() as interrupts:
-        from simulator.cli.plans import read_fleet
+        from simulator.cli.plans import FleetSources, first_reading
 
-        fleet = read_fleet(config, csms=csms, overrides=overrides, stations=stations, environ=os.environ)
-        if fleet is None:
+        sources = FleetSources(path=config, csms=csms, overrides=overrides, stations=stations, environ=os.environ)
+        reading = first_reading(sources)
+        if reading is None:
             return 1
         from simulator.cli.runs import go
 
-        return go(*fleet, environ=os.environ, embedded=False, interrupted=interrupts.happened, **options)
+        return go(reading, sources, environ=os.environ, embedded=False, interrupted=interrupts.happened, **options)
 
 
 @cli.command()
@@ -96,13 +97,14 @@ def run(config: Path, csms: str | None, overrides: Sequence[str], stations: int 
 def demo(stations: int | None, port: int | None, **options: Any) -> int:
     """Run a mixed fleet against an embedded central system; no file is needed."""
     with Interrupts() as interrupts:
-        from simulator.cli.plans import demo_fleet
+        from simulator.cli.plans import DemoSources, first_reading
         from simulator.cli.runs import go
 
-        fleet = demo_fleet(stations=stations, port=port, environ=os.environ)
-        if fleet is None:
+        sources = DemoSources(stations=stations, port=port, environ=os.environ)
+        reading = first_reading(sources)
+        if reading is None:
             return 1
-        return go(*fleet, environ=os.environ, embedded=True, interrupted=interrupts.happened, **options)
+        return go(reading, sources, environ=os.environ, embedded=True, interrupted=interrupts.happened, **options)
 
 
 @cli.command()

@@ -128,6 +128,7 @@ def run_options(command: Any) -> Any:
             ),
             click.option("--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where state and logs go."),
             click.option("--no-ui", is_flag=True, help="Run without the UI server and its dashboard."),
+            click.option("--no-watch", is_flag=True, help="Do not follow changes of files while the fleet runs."),
             click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, nothing else."),
             click.option(
                 "--log-level",

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from simulator.cli.output import tell_problems
-from simulator.config.load import LoadedConfig, default_config, load_config
+from simulator.config.load import default_config, load_config
 from simulator.config.problems import ConfigurationError, Problem
+from simulator.control.reload import Reading
 from simulator.templates.fleet import FleetPlan, plan_fleet
 from simulator.templates.model import GeneratorTemplate
 
@@ -30,43 +31,81 @@ DEMO_GENERATOR = GeneratorTemplate(
 )
 
 
-def read_fleet(
-    path: Path, *, csms: str | None, overrides: Sequence[str], stations: int | None, environ: Mapping[str, str]
-) -> tuple[LoadedConfig, FleetPlan] | None:
-    """The configuration and its fleet; None if there are errors. Tells the problems of all files."""
-    problems: list[Problem] = []
-    try:
-        loaded = load_config(path, overrides=overrides, environ=environ)
-        problems += loaded.problems
-        urls = None if csms is None else (csms,)
-        plan = plan_fleet(loaded, stations=stations, supervision_urls=urls, environ=environ)
-    except ConfigurationError as error:
-        tell_problems(dict.fromkeys([*problems, *error.problems]))
-        return None
-    tell_problems(dict.fromkeys([*problems, *plan.problems]))
-    return loaded, plan
+class FleetSources(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration file, what the command line says of it, and the files that it names."""
+
+    path: Path
+    csms: str | None
+    overrides: Sequence[str]
+    stations: int | None
+    environ: Mapping[str, str]
+
+    def read(self, former: Reading | None = None) -> Reading:
+        """Read all files; see :class:`simulator.control.reload.Sources`. :raises ConfigurationError: they are wrong."""
+        kept: list[Problem] = []
+        try:
+            loaded = load_config(self.path, overrides=self.overrides, environ=self.environ)
+        except ConfigurationError as error:
+            if former is None:
+                raise
+            loaded = former.loaded
+            kept = [problem for problem in error.problems if problem.severity == "error"]
+        try:
+            plan = plan_fleet(
+                loaded,
+                stations=self.stations,
+                supervision_urls=None if self.csms is None else (self.csms,),
+                environ=self.environ,
+                former=None if former is None else former.plan,
+            )
+        except ConfigurationError as error:
+            raise ConfigurationError(dict.fromkeys([*loaded.problems, *kept, *error.problems])) from None
+        return Reading(loaded, plan, (*kept, *plan.kept))
+
+    def places(self) -> list[Path]:
+        """The configuration file."""
+        return [self.path]
 
 
-def demo_fleet(
-    *, stations: int | None, port: int | None, environ: Mapping[str, str]
-) -> tuple[LoadedConfig, FleetPlan] | None:
-    """All shipped models, each with the generator on; None if the environment does not allow it, which it tells."""
-    wanted = DEMO_STATIONS if stations is None else stations
-    models = DEMO_MODELS[-wanted:] if wanted < len(DEMO_MODELS) else DEMO_MODELS
-    document: dict[str, Any] = {
-        # The embedded central system's address is known once it listens, and takes the place of this one.
-        "supervisionUrls": "ws://localhost/",
-        "stationTemplateUrls": [{"file": f"{model}.station-template.json", "numberOfStations": 1} for model in models],
-    }
-    if port is not None:
-        document["uiServer"] = {"options": {"port": port}}
+class DemoSources(msgspec.Struct, frozen=True, kw_only=True):
+    """The fleet of the demo: templates and tag lists of the present folder, or the shipped ones."""
+
+    stations: int | None
+    port: int | None
+    environ: Mapping[str, str]
+
+    def read(self, former: Reading | None = None) -> Reading:
+        """The same for the configuration of the demo, which is in no file."""
+        wanted = DEMO_STATIONS if self.stations is None else self.stations
+        models = DEMO_MODELS[-wanted:] if wanted < len(DEMO_MODELS) else DEMO_MODELS
+        document: dict[str, Any] = {
+            # The embedded central system's address is known once it listens, and takes the place of this one.
+            "supervisionUrls": "ws://localhost/",
+            "stationTemplateUrls": [
+                {"file": f"{model}.station-template.json", "numberOfStations": 1} for model in models
+            ],
+        }
+        if self.port is not None:
+            document["uiServer"] = {"options": {"port": self.port}}
+        loaded = default_config(Path("demo"), document, environ=self.environ)
+        former_plan = None if former is None else former.plan
+        plan = plan_fleet(loaded, stations=wanted, environ=self.environ, former=former_plan)
+        return Reading(loaded, _with_generator(plan, DEMO_GENERATOR), plan.kept)
+
+    def places(self) -> list[Path]:
+        """No other files."""
+        return []
+
+
+def first_reading(sources: FleetSources | DemoSources) -> Reading | None:
+    """What the files say at the start; None if there are errors. Tells the problems of all files."""
     try:
-        loaded = default_config(Path("demo"), document, environ=environ)
-        plan = plan_fleet(loaded, stations=wanted, environ=environ)
+        reading = sources.read()
     except ConfigurationError as error:
         tell_problems(error.problems)
         return None
-    return loaded, _with_generator(plan, DEMO_GENERATOR)
+    tell_problems(dict.fromkeys([*reading.loaded.problems, *reading.plan.problems]))
+    return reading
 
 
 def _with_generator(plan: FleetPlan, generator: GeneratorTemplate) -> FleetPlan:

@@ -7,23 +7,24 @@ import importlib
 import json
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from simulator.app import CannotListen, RunOptions, Simulator, logging_to
-from simulator.cli.live import watcher
+from simulator.app import CannotListen, RunOptions, Simulator
+from simulator.cli.live import draws, watcher
 from simulator.cli.outcome import LastTrouble, failure, summary_line, violations_line
-from simulator.cli.output import Failure, count, give, tell
-from simulator.config.load import LoadedConfig
+from simulator.cli.output import Failure, count, give, printable, tell
+from simulator.control.reload import Reading, Sources
+from simulator.run_log import logging_to
 from simulator.steering import UiCannotListen
 from simulator.storage.data_directory import DataDirectoryError, choose, locked
 from simulator.storage.performance.records import Unusable
 from simulator.supervision import leaves
 from simulator.telemetry.process import allow_open_files
-from simulator.templates.fleet import FleetPlan
 
 #: What ends a run before it has begun, for a reason that the user can mend.
 MISTAKES = (DataDirectoryError, CannotListen, UiCannotListen, Unusable)
@@ -33,8 +34,8 @@ OTHER_FILES = 64
 
 
 def go(
-    loaded: LoadedConfig,
-    plan: FleetPlan,
+    reading: Reading,
+    sources: Sources,
     *,
     environ: Mapping[str, str],
     embedded: bool,
@@ -45,6 +46,7 @@ def go(
     as_json: bool,
     log_level: str | None,
     no_ui: bool,
+    no_watch: bool,
     interrupted: Callable[[], bool],
 ) -> int:
     """Run a fleet to its end, tell how it went, and return the exit code.
@@ -52,6 +54,7 @@ def go(
     :param embedded: with a central system of its own, and without ``data_dir`` in a temporary directory.
     :raises Failure: the run could not start, or failed.
     """
+    loaded, plan = reading.loaded, reading.plan
     options = RunOptions(seed=seed, speed=speed, duration=duration, embedded=embedded, ui=not no_ui)
     console = log_level is not None or loaded.config.log_console
     logs_here = console and sys.stderr is not None and sys.stderr.isatty()
@@ -59,6 +62,7 @@ def go(
         loaded,
         plan,
         options,
+        sources=None if no_watch else sources,
         watch=None if as_json else watcher(sys.stdout, logs_here=logs_here),
         interrupted=interrupted,
     )
@@ -66,12 +70,14 @@ def go(
         # The web framework takes most of a second to import: now, and not while stations wait for the loop.
         importlib.import_module("simulator.ui_server.serve")
     trouble = LastTrouble(simulator.bus)
+    if not (console or draws(None if as_json else sys.stdout, logs_here=logs_here)):
+        simulator.news.append(_tell_news)
     _allow_connections(len(plan.stations) * (2 if embedded else 1))
     try:
         with (
             _folder(data_dir, environ, temporary=embedded) as folder,
             locked(folder) as directory,
-            logging_to(loaded.config, directory, console=console, level=log_level),
+            logging_to(loaded.config, directory, console=console, level=log_level) as simulator.logs,
         ):
             summary = trio.run(simulator.run, directory)
     except MISTAKES as error:
@@ -110,6 +116,12 @@ def _allow_connections(number: int) -> None:
             f"warning: this process may open {allowed} files and needs about {wanted}: some stations will not connect; "
             f"raise the limit (ulimit -n {wanted}), or run fewer with --stations"
         )
+
+
+def _tell_news(line: str, bad: bool) -> None:
+    # Of a thread: whoever reads standard error may be slow.
+    text = printable(f"error: {line}" if bad else line)
+    threading.Thread(target=tell, args=(text,), name="news", daemon=True).start()
 
 
 def _report(simulator: Simulator, summary: Mapping[str, Any], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import trio
 
 from simulator import __version__
+from simulator.config.load import LoadedConfig
 from simulator.config.model import SimulatorConfig
 from simulator.config.problems import nearest
 from simulator.control.asked import Asked
@@ -25,6 +27,7 @@ from simulator.station.station import ChargingStation
 from simulator.telemetry.log import get_logger
 from simulator.telemetry.statistics import FleetStatistics
 from simulator.telemetry.wire_log import WireFrame, WireLog
+from simulator.templates.fleet import FleetPlan
 from ui_protocol.base import Request, Response, StationsRequest, StationsResponse
 from ui_protocol.procedures import PROCEDURES, Procedure, find_procedure
 from ui_protocol.requests import Direction
@@ -67,14 +70,21 @@ class Control:
         self.snapshots = Snapshots()
         #: Whether the fleet runs: ``stopSimulator`` ends it, ``startSimulator`` begins it again.
         self.started = True
-        #: Stations that there were at the start, by template; the others were added.
-        self.configured: dict[str, int] = {}
-        for station in fleet:
-            self.configured[station.info.template_name] = self.configured.get(station.info.template_name, 0) + 1
+        #: Stations of the configuration, by template; the others were added.
+        self.configured: dict[str, int] = dict(Counter(station.info.template_name for station in fleet))
         #: Starts and stops of the whole fleet, and changes of its members, come one after the other.
         self.members = trio.Lock()
         #: Set when the simulator ends: clients are told, and nothing is answered any more.
         self.going_away = trio.Event()
+
+    def follow(self, loaded: LoadedConfig, plan: FleetPlan) -> None:
+        """The configuration has changed."""
+        self.config = loaded.config
+        self.configured = dict(Counter(planned.entry.loaded.name for planned in plan.stations))
+        if self.provisioner is not None:
+            self.provisioner.follow(loaded)
+        # What was encoded of former templates is of no use any more.
+        self.snapshots = Snapshots()
 
     def close(self) -> None:
         """Read no more events."""

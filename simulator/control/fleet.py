@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import msgspec
@@ -55,8 +55,17 @@ class Member:
 class Fleet:
     """The stations of one process by hashId."""
 
-    def __init__(self, services: StationServices, config: SimulatorConfig, pace: Pace) -> None:
+    def __init__(
+        self,
+        services: StationServices,
+        config: SimulatorConfig,
+        pace: Pace,
+        *,
+        renamed: Callable[[str, str], object] = lambda before, after: None,
+    ) -> None:
+        """:param renamed: told when a station goes on under another hashId, while nobody uses what is kept of it."""
         self._services = services
+        self._renamed = renamed
         self._config = config
         self._pace = pace
         self._members: dict[str, Member] = {}
@@ -83,6 +92,16 @@ class Fleet:
         del self._members[hash_id]
         self._services.journal.leave(hash_id)
         self._services.store.leave(hash_id)
+
+    def follow(self, config: SimulatorConfig, pace: Pace) -> None:
+        """The configuration has changed. It counts for stations from their next step on."""
+        self._config, self._pace = config, pace
+        retries = config.auto_reconnect_max_retries
+        retries = -1 if retries is None else retries
+        if retries != self._services.auto_reconnect_max_retries:
+            self._services = msgspec.structs.replace(self._services, auto_reconnect_max_retries=retries)
+            for station in self:
+                station.services = self._services
 
     def __iter__(self) -> Iterator[ChargingStation]:
         return (member.station for member in self._members.values())
@@ -112,7 +131,8 @@ class Fleet:
                         await self._services.clock.sleep_wall(self._pace.station)
                     elif count % BATCH == BATCH - 1:
                         await trio.lowlevel.checkpoint()
-                    if not self._stopping:
+                    # It may have been taken out, or replaced, while it waited.
+                    if not self._stopping and self._members.get(member.station.info.hash_id) is member:
                         self._launch(member)
             await trio.sleep_forever()
 
@@ -148,12 +168,41 @@ class Fleet:
 
     async def stop_station(self, hash_id: str, within: float = END_WITHIN) -> None:
         """End one member in order, within so many wall seconds; it stays a member."""
-        member = self._members[hash_id]
+        await self._end(self._members[hash_id], within)
+
+    @staticmethod
+    async def _end(member: Member, within: float, *, returns: bool = False) -> None:
         if member.scope is not None:
             scope = member.scope
-            await member.station.stop(within)
+            await member.station.stop(within, returns=returns)
             scope.cancel()
             await member.ended.wait()
+
+    async def restart_as(
+        self, hash_id: str, info: StationInfo, supervision_url: str, within: float = END_WITHIN
+    ) -> ChargingStation:
+        """End a member in order and let it come back with other facts; one that does not run is changed and stays so.
+
+        Its transactions end with reason Reboot. What it knows, what it has not delivered and what people have set goes
+        along, also to another hashId. On cancel it is gone.
+        :raises ValueError: the other hashId is taken.
+        """
+        if info.hash_id != hash_id and info.hash_id in self._members:
+            raise ValueError(f"station {info.station_id} is there already")
+        member = self._members[hash_id]
+        runs = member.scope is not None
+        await self._end(member, within, returns=True)
+        carried = member.station.carry()
+        self._services.journal.leave(hash_id)
+        self._services.store.leave(hash_id)
+        if info.hash_id != hash_id:
+            del self._members[hash_id]
+            self._renamed(hash_id, info.hash_id)
+        station = ChargingStation(info, self._services, supervision_url=supervision_url, carried=carried)
+        self._members[info.hash_id] = Member(station)
+        if runs and not self._stopping:
+            self.start(info.hash_id)
+        return station
 
     async def stop(self) -> bool:
         """End all stations in order, all at once; False when :func:`stop_within` was not enough for all of them.

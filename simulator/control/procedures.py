@@ -144,7 +144,7 @@ async def add_charging_stations(asked: Asked) -> Response:
             request.number_of_stations,
             names={station.info.station_id for station in control.fleet},
             position=len(control.fleet),
-            own_urls=request.options.supervision_urls is not None,
+            options=request.options,
         )
         for number, (info, url) in enumerate(made):
             if number % BATCH == BATCH - 1:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from simulator.config.load import LoadedConfig
 from simulator.config.problems import ConfigurationError
 from simulator.config.urls import show_url, url_problem
 from simulator.control.fanout import Failed
+from simulator.control.making import ADDED, Maker
 from simulator.energy.vehicle import VehicleModel
-from simulator.templates.fleet import choose_supervision_url, shipped_folder, template_folders
+from simulator.templates.fleet import FleetEntry, FleetPlan, PlannedStation, shipped_folder, template_folders
 from simulator.templates.identity import hash_ids, station_id
-from simulator.templates.info import StationInfo, resolve_station
+from simulator.templates.info import StationInfo
 from simulator.templates.load import LoadedTemplate, load_template
-from simulator.templates.model import StationTemplate
+from simulator.templates.plan_changes import PlanChanges, compare_plans
 from simulator.templates.tags import find_by_base_name, find_tag_list, load_tags
 from simulator.templates.vehicles import load_vehicle_file
 from ui_protocol.requests import StationOptions
@@ -44,11 +45,18 @@ _PERSISTENT = (
 )
 
 
-class Provisioner:
-    """Makes stations of the templates that the configuration can reach.
+class _Order(msgspec.Struct):
+    """Stations that were made on one request, and what it said."""
 
-    :param random_of: the randomness for the facts of the station with that hashId.
-    :param kept: what an earlier run has drawn for a station of that template with that hashId.
+    options: StationOptions
+    entry: FleetEntry
+    stations: list[PlannedStation]
+
+
+class Provisioner:
+    """Makes stations of the templates that the configuration can reach, and knows which ones it has made.
+
+    :param maker: settles the facts of a station.
     :param central_url: where the embedded central system listens; stations connect to it if there is one.
     """
 
@@ -57,15 +65,18 @@ class Provisioner:
         loaded: LoadedConfig,
         *,
         environ: Mapping[str, str],
-        random_of: Callable[[str], random.Random],
-        central_url: Callable[[], str | None] = lambda: None,
-        kept: Callable[[StationTemplate, str], Mapping[str, Any]] = lambda template, hash_id: {},
+        maker: Maker,
+        central_url: str | None = None,
     ) -> None:
         self._loaded = loaded
         self._environ = environ
-        self._random_of = random_of
+        self._maker = maker
         self._central_url = central_url
-        self._kept = kept
+        self._orders: list[_Order] = []
+
+    def follow(self, loaded: LoadedConfig) -> None:
+        """The configuration has changed: it counts for stations that are made from now on."""
+        self._loaded = loaded
 
     def templates(self) -> list[str]:
         """The names of the templates, shipped ones included."""
@@ -114,18 +125,19 @@ class Provisioner:
         *,
         names: Collection[str],
         position: int,
-        own_urls: bool,
+        options: StationOptions,
     ) -> Iterator[tuple[StationInfo, str]]:
         """Stations of a template and where each connects to; each takes the lowest number that is free.
 
         :param names: of the stations that exist.
         :param position: of the first one in the fleet, for the distribution over several central systems.
-        :param own_urls: whether the request named the central systems.
+        :param options: those that ``loaded`` was read with.
         :raises Failed: there is no central system, or the name is taken.
         """
         template = loaded.template
-        urls = self._urls(loaded, own_urls=own_urls)
-        tags, vehicles = self._tags(loaded), self._vehicles(loaded)
+        entry = self._entry(loaded, count, options)
+        order = _Order(options, entry, [])
+        self._orders.append(order)
         hash_of = hash_ids(template)
         if template.fixed_name and (count > 1 or template.base_name in names):
             raise Failed(f"the template has fixedName: there can be only one station {template.base_name}")
@@ -134,32 +146,71 @@ class Provisioner:
             index += 1
             while (name := station_id(template, index, self._environ)) in names:
                 index += 1
-            hash_id = hash_of(name)
-            rng = self._random_of(hash_id)
-            info = resolve_station(
-                loaded,
-                index,
-                station_id=name,
-                hash_id=hash_id,
-                rng=rng,
-                id_tags=tags,
-                vehicles=vehicles,
-                fallback_supervision_urls=urls,
-                kept=self._kept(template, hash_id),
-            )
-            url = choose_supervision_url(
-                urls,
-                self._loaded.config.supervision_url_distribution,
-                index=index,
-                position=position + number,
-                rng=rng,
-            )
-            yield info, url
+            planned = PlannedStation(entry, index, position + number, name, hash_of(name))
+            made = self._maker.make(planned)
+            order.stations.append(planned)
+            yield made
+
+    def _entry(self, loaded: LoadedTemplate, count: int, options: StationOptions) -> FleetEntry:
+        return FleetEntry(
+            position=ADDED,
+            file=loaded.name,
+            number_of_stations=count,
+            loaded=loaded,
+            id_tags=self._tags(loaded),
+            tag_file=None,
+            supervision_urls=self._urls(loaded, own_urls=options.supervision_urls is not None),
+            vehicles=self._vehicles(loaded),
+        )
+
+    # -- when files change -------------------------------------------------------------------------------------------
+
+    def places(self) -> set[Path]:
+        """Where the files are, or would be, of which stations were made."""
+        folder, shipped, found = self._loaded.path.parent, shipped_folder(), set()
+        for order in self._orders:
+            template = order.entry.loaded.template
+            found.add(order.entry.loaded.path)
+            for name in (template.authorization_file, template.ev_profiles_file):
+                if name is not None:
+                    found.update(find_by_base_name(name, folder, shipped)[1])
+        return found
+
+    def replan(self, present: Container[str]) -> tuple[PlanChanges, list[str]]:
+        """Read the files again of stations that were made; returns how these change, and what is wrong with files.
+
+        Reads files: run it in a thread.
+        :param present: hashIds of the stations that there still are.
+        """
+        changes, wrong = [], []
+        for order in list(self._orders):
+            before = [station for station in order.stations if station.hash_id in present]
+            if not before:
+                self._orders.remove(order)
+                continue
+            after = before
+            try:
+                loaded = self.load(order.entry.loaded.name, order.options)
+                entry = self._entry(loaded, len(before), order.options)
+                hash_of = hash_ids(loaded.template)
+                names = [station_id(loaded.template, station.index, self._environ) for station in before]
+                after = [
+                    PlannedStation(entry, station.index, station.position, name, hash_of(name))
+                    for station, name in zip(before, names, strict=True)
+                ]
+                order.entry = entry
+            except Failed as failure:
+                wrong.append(failure.message or "")
+            order.stations = after
+            changes.append(compare_plans(_plan(before), _plan(after)))
+        merged = {name: tuple(chain.from_iterable(getattr(c, name) for c in changes)) for name in _CHANGES}
+        return PlanChanges(**merged), wrong
+
+    # -- what a template leaves to others ----------------------------------------------------------------------------
 
     def _urls(self, loaded: LoadedTemplate, *, own_urls: bool) -> tuple[str, ...]:
-        central = self._central_url()
-        if central is not None and not own_urls:
-            return (central,)
+        if self._central_url is not None and not own_urls:
+            return (self._central_url,)
         urls = loaded.template.supervision_urls or self._loaded.config.supervision_urls
         if not urls:
             raise Failed("nothing says where the stations connect to: give options.supervisionUrls")
@@ -185,6 +236,13 @@ class Provisioner:
             return load_vehicle_file(found)
         except ConfigurationError as error:
             raise Failed(str(error).splitlines()[0]) from None
+
+
+_CHANGES = PlanChanges.__struct_fields__
+
+
+def _plan(stations: Sequence[PlannedStation]) -> FleetPlan:
+    return FleetPlan(tuple(stations), (), [])
 
 
 def check_url(url: str) -> None:

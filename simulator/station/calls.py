@@ -171,7 +171,8 @@ class CallLane:
         self._services = services
         self._hash_id = hash_id
         self._station_id = station_id
-        self._rules = rules
+        #: Replaced when the template changes.
+        self.rules = rules
         self._tell = tell
         self._handler: TransactionHandler | None = None
         self._post: Callable[[str], None] | None = None
@@ -328,7 +329,7 @@ class CallLane:
         :param request: the message's content as a struct, where it is at hand.
         """
         assert self._handler is not None
-        if not self._rules.supported(message.action):
+        if not self.rules.supported(message.action):
             refusal = NotAllowed(f"{message.action} is switched off by commandsSupport")
             self._handler.answered(message, outcome.Error(refusal))
             return
@@ -382,7 +383,7 @@ class CallLane:
             await self._idle.wait()
 
     def _refusal(self, call: QueuedCall) -> CallFailed | None:
-        if not self._rules.supported(call.action):
+        if not self.rules.supported(call.action):
             return NotAllowed(f"{call.action} is switched off by commandsSupport")
         if self._post is None:
             return NotConnected("not connected to the central system")
@@ -427,7 +428,7 @@ class CallLane:
 
     def _put_on_wire(self, call: QueuedCall) -> None:
         assert self._post is not None
-        if self._rules.validate and not call.checked:
+        if self.rules.validate and not call.checked:
             violation = self._services.validator.request(call.action, self._content(call))
             if violation is not None:
                 self._tell("error", f"{call.action} is not sent, its content is invalid: {violation.description}")
@@ -450,7 +451,7 @@ class CallLane:
         call.sent_at = self._services.clock.wall()
         self._in_flight = call
         self._in_flight_id = message_id
-        self._wait_until(call.sent_at + self._rules.timeout())
+        self._wait_until(call.sent_at + self.rules.timeout())
         self._services.bus.publish(CallSent(self._hash_id, self._station_id, call.action))
 
     def _wake_at(self, wall: float) -> None:
@@ -501,8 +502,8 @@ class CallLane:
 
     def _read_answer(self, action: str, payload: object) -> Any:
         kind = RESPONSES[action]
-        violation = self._services.validator.response(action, payload) if self._rules.validate else None
-        if violation is not None and self._rules.strict:
+        violation = self._services.validator.response(action, payload) if self.rules.validate else None
+        if violation is not None and self.rules.strict:
             raise BadAnswer(f"the answer to {action} is invalid: {violation.description}")
         try:
             answer = msgspec.convert(payload, kind)
@@ -543,8 +544,8 @@ class CallLane:
         if not call.of_transaction:
             self._finished(call, outcome.Error(error))
             return
-        if call.attempts < max(1, self._rules.attempts()):
-            call.not_before = self._services.clock.wall() + self._rules.retry_interval() * call.attempts
+        if call.attempts < max(1, self.rules.attempts()):
+            call.not_before = self._services.clock.wall() + self.rules.retry_interval() * call.attempts
             self._pump()
             return
         self._tell("error", f"{call.action} is given up after {call.attempts} attempt(s): {error}")

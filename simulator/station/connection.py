@@ -68,6 +68,11 @@ class Line:
         """Where the next connection goes."""
         return connection_url(self._station.security.url, self._station.info.station_id)
 
+    @property
+    def asked_to_hold(self) -> bool:
+        """Whether somebody has closed the line, to stay so."""
+        return self._hold
+
     def held(self) -> bool:
         """Whether the line stays closed until :meth:`open`."""
         return self._hold or self._given_up
@@ -98,6 +103,12 @@ class Line:
             self._start_anew()
             self._at_once = self._scope is not None
         self.close(hold=self._hold)
+
+    def follow(self) -> None:
+        """The template has changed."""
+        exponential = self._station.info.template.reconnect_exponential_delay
+        if exponential != self._backoff.exponential:
+            self._backoff = Backoff(exponential=exponential)
 
     def _start_anew(self) -> None:
         self._given_up = False

@@ -58,11 +58,15 @@ class GeneratorMemory(msgspec.Struct, rename="camel"):
 class _Loop:
     """One running loop."""
 
-    __slots__ = ("alarm", "ended", "stop_wanted")
+    __slots__ = ("alarm", "ended", "last_round", "section_changed", "stop_wanted")
 
     def __init__(self, alarm: Alarm) -> None:
         self.alarm = alarm
         self.stop_wanted = False
+        #: The transaction that runs is the last one.
+        self.last_round = False
+        #: The template's section has changed since the pause was drawn.
+        self.section_changed = False
         self.ended = trio.Event()
 
 
@@ -71,7 +75,6 @@ class Generator:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
-        self._settings = station.info.template.automatic_transaction_generator
         self.statuses: dict[int, GeneratorStatus] = {}
         self._loops: dict[int, _Loop] = {}
         self._tag_index = 0
@@ -86,7 +89,7 @@ class Generator:
     @property
     def settings(self) -> GeneratorTemplate:
         """The template's section, or its defaults where the template has none."""
-        return self._settings or GeneratorTemplate()
+        return self._station.info.template.automatic_transaction_generator or GeneratorTemplate()
 
     @property
     def running(self) -> bool:
@@ -109,6 +112,21 @@ class Generator:
         for connector_id in sorted(self._interrupted):
             self._launch(connector_id)
         self._interrupted.clear()
+
+    def follow(self, before: GeneratorTemplate) -> None:
+        """The template has changed. Loops go on by the new section from their next step on; one that is switched off
+        ends after its transaction, one that is switched on starts now or with the registration.
+        """
+        settings = self.settings
+        if settings == before:
+            return
+        if settings.enable and not before.enable and self._station.registration.accepted and not self.running:
+            self._started_once = True
+            self.start()
+        for loop in self._loops.values():
+            loop.last_round = before.enable and not settings.enable
+            loop.section_changed = True
+            loop.alarm.ring()
 
     def connection_lost(self) -> None:
         """``stopOnConnectionFailure``: end the loops, to be resumed when the station is accepted again."""
@@ -194,23 +212,15 @@ class Generator:
     async def _run(self, connector_id: int, loop: _Loop, before: _Loop | None, pause: float) -> None:
         if before is not None:  # never two loops on one connector
             await before.ended.wait()
-        station, settings = self._station, self.settings
+        station = self._station
         status = self.statuses[connector_id]
         begun = station.clock.now()
-        hours = settings.stop_after_hours * 3600
-        if settings.stop_absolute_duration:
-            deadline = self._first_start.setdefault(connector_id, begun) + hours
-        else:
-            deadline = begun + hours - self._used.get(connector_id, 0.0)
-        status.start, status.start_date, status.stop_date = True, begun, deadline
+        status.start, status.start_date, status.stop_date = True, begun, self._deadline(connector_id, begun)
         status.stopped_date = None
         status.skipped_consecutive_transactions = 0
         station.changed()
         try:
-            while not loop.stop_wanted and station.clock.now() < deadline:
-                await self._wait(loop, pause, deadline)
-                if loop.stop_wanted or station.clock.now() >= deadline:
-                    break
+            while await self._wait(loop, pause, connector_id, begun):
                 await self._round(station.connectors[connector_id], status, loop)
                 status.last_run_date = station.clock.now()
                 pause = self._pause()
@@ -222,11 +232,11 @@ class Generator:
                 del self._loops[connector_id]
             loop.ended.set()
             station.changed()
-        if not loop.stop_wanted:
+        if not (loop.stop_wanted or loop.last_round):
             station.log.info(
                 "the generator of connector %s has done its %g h: %s transaction(s), %s skipped",
                 connector_id,
-                settings.stop_after_hours,
+                self.settings.stop_after_hours,
                 status.accepted_start_transaction_requests,
                 status.skipped_transactions,
             )
@@ -314,10 +324,26 @@ class Generator:
         transaction.when_started(count)
         return True
 
-    async def _wait(self, loop: _Loop, seconds: float, deadline: float) -> None:
-        until = min(self._station.clock.now() + seconds, deadline)
-        while not loop.stop_wanted and await loop.alarm.wait_until(until):
-            pass
+    def _deadline(self, connector_id: int, begun: float) -> float:
+        """Until when a loop that began then may run, by the present section."""
+        hours = self.settings.stop_after_hours * 3600
+        if self.settings.stop_absolute_duration:
+            return self._first_start.setdefault(connector_id, begun) + hours
+        return begun + hours - self._used.get(connector_id, 0.0)
+
+    async def _wait(self, loop: _Loop, pause: float, connector_id: int, begun: float) -> bool:
+        """Let the pause pass; returns whether another round may begin."""
+        paused = self._station.clock.now()
+        while True:
+            deadline = self._deadline(connector_id, begun)
+            self.statuses[connector_id].stop_date = deadline
+            if loop.stop_wanted or loop.last_round or self._station.clock.now() >= deadline:
+                return False
+            loop.section_changed = False
+            if not await loop.alarm.wait_until(min(paused + pause, deadline)):
+                return not loop.stop_wanted and self._station.clock.now() < deadline
+            if loop.section_changed:
+                pause = self._pause()
 
     def _pause(self) -> float:
         settings = self.settings

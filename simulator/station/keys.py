@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, FEATURE_PROFILES
-from simulator.station.memory import KEYS, PROMISED
+from simulator.station.memory import KEYS, PROMISED, SOON
 from simulator.station.standard_keys import (
     IMPLEMENTED_PROFILES,
     MOST,
@@ -64,6 +64,10 @@ class ConfigurationKeys:
         self._watchers: dict[str, list[Callable[[str], None]]] = {}
         self._keepers: dict[str, _Keeper] = {}
         self._bounds = Bounds(info.number_of_phases, info.number_of_connectors, self._most_items)
+        self._build(info, supervision_url)
+
+    def _build(self, info: StationInfo, supervision_url: str) -> None:
+        """Every key as the template and this program give it."""
         template = info.template
         self._url_key = template.supervision_url_ocpp_key.lower() if template.supervision_url_ocpp_configuration else ""
         for entry in info.template.configuration_keys:
@@ -199,6 +203,27 @@ class ConfigurationKeys:
         for act in self._watchers.get(name.lower(), ()):
             act(value)
         self._tell(within)
+
+    def follow(self, info: StationInfo, supervision_url: str) -> None:
+        """Take over a changed template: values that somebody has changed stay, all others are the new template's.
+
+        Keys that the template no longer has go, unless somebody has changed them.
+        """
+        former = self._keys
+        self._keys = {}
+        self._bounds = Bounds(info.number_of_phases, info.number_of_connectors, self._most_items)
+        self._build(info, supervision_url)
+        for lowered, key in former.items():
+            if key.value == key.given or lowered == "numberofconnectors":
+                continue
+            now = self._keys.get(lowered, msgspec.structs.replace(key, given=None))
+            value = None if key.value is None else acceptable(key.name, key.value, self._bounds)
+            if value is not None or key.value is None:
+                self._keys[lowered] = msgspec.structs.replace(now, value=value)
+        for lowered, key in list(self._keys.items()):
+            before = former.get(lowered)
+            if key.value is not None and (before is None or before.value != key.value):
+                self._changed(key.name, key.value, SOON)
 
     # -- memory ------------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,11 @@ class LocalList:
         self._entries = {entry.id_tag.casefold(): entry for entry in entries}
         self.version = version if self._entries else 0
 
+    def follow(self, id_tags: Iterable[str]) -> None:
+        """The template's list has changed; one that the central system has sent stays."""
+        if self.version == 0:
+            self._entries = LocalList(id_tags)._entries
+
     def size_after(self, entries: Iterable[AuthorizationData]) -> int:
         """How many entries a differential update would leave."""
         tags = set(self._entries)

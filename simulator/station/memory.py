@@ -7,6 +7,7 @@ off is neither read nor written.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,14 @@ LATER = 300.0
 KEYS = "configurationKey"
 INFO = "stationInfo"
 SECTIONS = "memory"
+
+
+class Switch(enum.Enum):
+    """What turns the keeping of a part off: a member of the template."""
+
+    OCPP = "ocpp_persistent_configuration"
+    STATION = "station_info_persistent_configuration"
+    GENERATOR = "automatic_transaction_generator_persistent_configuration"
 
 
 class Remembers(Protocol):
@@ -94,27 +103,35 @@ class StationMemory:
     itself is by another, its generator by the third.
     """
 
-    def __init__(self, station: ChargingStation) -> None:
-        template = station.info.template
+    def __init__(self, station: ChargingStation, carried: Mapping[str, Any] | None = None) -> None:
+        """:param carried: what :meth:`carry` of the same station gave, in place of what is in the store."""
+        self._station = station
         self._log = station.log
         self._hash_id = station.info.hash_id
         self._store = station.services.store
-        self._parts: list[Remembers] = []
-        self.keeps_ocpp = template.ocpp_persistent_configuration
-        self.keeps_station = template.station_info_persistent_configuration
-        self.keeps_generator = template.automatic_transaction_generator_persistent_configuration
-        self._kept = self._store.recall(self._hash_id) if self.keeps_anything else {}
+        self._parts: list[tuple[Remembers, Switch]] = []
+        self._carried = carried is not None
+        self._joined = False
+        self._kept: Mapping[str, Any] = {}
+        if carried is not None:
+            self._kept = carried
+        elif self.keeps_anything:
+            self._kept = self._store.recall(self._hash_id)
 
     @property
     def keeps_anything(self) -> bool:
         """Whether any switch is on."""
-        return self.keeps_ocpp or self.keeps_station or self.keeps_generator
+        return any(map(self.keeps, Switch))
 
-    def add(self, part: Remembers, switch: bool) -> None:
-        """Keep a part of the station from now on if its switch is on, and give it back what was kept of it."""
-        if not switch:
+    def keeps(self, switch: Switch) -> bool:
+        """Whether the template has that switch on."""
+        return bool(getattr(self._station.info.template, switch.value))
+
+    def add(self, part: Remembers, switch: Switch) -> None:
+        """Keep a part of the station from now on while its switch is on, and give it back what was kept of it."""
+        self._parts.append((part, switch))
+        if not (self._carried or self.keeps(switch)):
             return
-        self._parts.append(part)
         kept = self._kept.get(part.name)
         if kept is None and isinstance(sections := self._kept.get(SECTIONS), Mapping):
             kept = sections.get(part.name)
@@ -129,22 +146,46 @@ class StationMemory:
         """Every part has been added: what changes from now on is stored."""
         known = self._kept
         self._kept = {}
-        if self.keeps_anything:
-            self._store.join(self._hash_id, self.whole)
+        if self._carried:
+            self.follow()
+        elif self.keeps_anything:
+            self._join()
             if not known:
                 self._store.changed(self._hash_id, SOON)  # after the rush of the start
 
+    def _join(self) -> None:
+        self._joined = True
+        self._store.join(self._hash_id, self.whole)
+
+    def follow(self) -> None:
+        """The template has changed, and its switches may have."""
+        if not self.keeps_anything:
+            if self._joined:
+                self._joined = False
+                self._store.leave(self._hash_id)
+            return
+        if not self._joined:
+            self._join()
+        self._store.changed(self._hash_id, SOON)
+
     def changed(self, within: float = PROMISED) -> None:
         """Something that is kept has changed."""
-        if self._parts:
+        if self._joined:
             self._store.changed(self._hash_id, within)
 
     def whole(self) -> dict[str, Any]:
         """All that is to be kept, in plain JSON types."""
+        return self._collect(self.keeps)
+
+    def carry(self) -> dict[str, Any]:
+        """The same whatever the switches say: for the station's own next life in this process."""
+        return self._collect(lambda _: True)
+
+    def _collect(self, wanted: Callable[[Switch], bool]) -> dict[str, Any]:
         top: dict[str, Any] = {}
         sections: dict[str, Any] = {}
-        for part in self._parts:
-            kept = part.to_memory()
+        for part, switch in self._parts:
+            kept = part.to_memory() if wanted(switch) else None
             if kept is not None:
                 (top if part.name in {KEYS, INFO} else sections)[part.name] = kept
         return {**top, SECTIONS: sections} if sections else top

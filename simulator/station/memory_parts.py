@@ -9,7 +9,7 @@ import msgspec
 
 from simulator.energy.meter import ConnectorMeter, MeterState
 from simulator.ocpp.v16.enums import AvailabilityType
-from simulator.station.memory import INFO, Part, Remembers, StationStore
+from simulator.station.memory import INFO, Part, Remembers, StationStore, Switch
 from simulator.station.reservations import Reservation
 from simulator.templates.info import StationInfo
 from simulator.templates.model import StationTemplate
@@ -18,25 +18,24 @@ if TYPE_CHECKING:
     from simulator.station.station import ChargingStation
 
 
-def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, bool]]:
-    """The parts, each with whether its switch is on."""
-    memory = station.memory
+def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, Switch]]:
+    """The parts, each with its switch."""
     known, limits, generator = station.authorization, station.limits, station.generator
-    yield Part(INFO, lambda: station_info(station.info), lambda _: None), memory.keeps_station
-    yield _registers(station), memory.keeps_station
-    yield _availability(station), memory.keeps_ocpp
-    yield _former_availability(station), memory.keeps_ocpp
-    yield Part("localList", known.local_list.to_memory, known.local_list.from_memory), memory.keeps_ocpp
-    yield Part("authorizationCache", known.cache.to_memory, known.cache.from_memory), memory.keeps_ocpp
-    yield _reservations(station), memory.keeps_ocpp
-    yield Part("chargingProfiles", limits.to_memory, limits.from_memory), memory.keeps_ocpp
+    yield Part(INFO, lambda: station_info(station.info), lambda _: None), Switch.STATION
+    yield _registers(station), Switch.STATION
+    yield _availability(station), Switch.OCPP
+    yield _former_availability(station), Switch.OCPP
+    yield Part("localList", known.local_list.to_memory, known.local_list.from_memory), Switch.OCPP
+    yield Part("authorizationCache", known.cache.to_memory, known.cache.from_memory), Switch.OCPP
+    yield _reservations(station), Switch.OCPP
+    yield Part("chargingProfiles", limits.to_memory, limits.from_memory), Switch.OCPP
     signing = station.meter_signing
-    yield Part("signedPages", signing.to_memory, signing.from_memory), memory.keeps_station
-    yield Part("firmware", station.firmware.to_memory, station.firmware.from_memory), memory.keeps_station
-    yield Part("upload", station.uploads.to_memory, station.uploads.from_memory), memory.keeps_station
-    yield Part("reports", station.notices.to_memory, station.notices.from_memory), memory.keeps_station
-    yield Part("security", station.security.to_memory, station.security.from_memory), memory.keeps_station
-    yield Part("generator", generator.to_memory, generator.from_memory), memory.keeps_generator
+    yield Part("signedPages", signing.to_memory, signing.from_memory), Switch.STATION
+    yield Part("firmware", station.firmware.to_memory, station.firmware.from_memory), Switch.STATION
+    yield Part("upload", station.uploads.to_memory, station.uploads.from_memory), Switch.STATION
+    yield Part("reports", station.notices.to_memory, station.notices.from_memory), Switch.STATION
+    yield Part("security", station.security.to_memory, station.security.from_memory), Switch.STATION
+    yield Part("generator", generator.to_memory, generator.from_memory), Switch.GENERATOR
 
 
 def station_info(info: StationInfo) -> dict[str, Any]:

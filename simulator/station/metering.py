@@ -10,7 +10,7 @@ import msgspec
 from simulator.energy.electrical import Circuit, available_power
 from simulator.energy.main_meter import main_meter_samples
 from simulator.energy.meter import ConnectorMeter
-from simulator.energy.meter_plan import MeterSwitches, meter_plan
+from simulator.energy.meter_plan import MeterPlan, MeterSwitches, meter_plan
 from simulator.energy.meter_values import ENERGY, Sample, format_value, parse_measurands
 from simulator.energy.meter_values import Measurand as Measured
 from simulator.ocpp.v16.enums import Location, Measurand, Phase, ReadingContext, UnitOfMeasure
@@ -47,6 +47,11 @@ def circuit(info: StationInfo) -> Circuit:
 
 def connector_meter(info: StationInfo, definition: ConnectorTemplate) -> ConnectorMeter:
     """A new meter for a connector, as its template entries and the station's switches describe it."""
+    return ConnectorMeter(plan_of(info, definition))
+
+
+def plan_of(info: StationInfo, definition: ConnectorTemplate) -> MeterPlan:
+    """How a connector is metered; the same object for the same facts."""
     template = info.template
     switches = MeterSwitches(
         main_voltage=template.main_voltage_meter_values,
@@ -54,7 +59,7 @@ def connector_meter(info: StationInfo, definition: ConnectorTemplate) -> Connect
         limit_custom_values=template.custom_value_limitation_meter_values,
         per_transaction=template.metering_per_transaction,
     )
-    return ConnectorMeter(meter_plan(definition.meter_values, circuit(info), switches))
+    return meter_plan(definition.meter_values, circuit(info), switches)
 
 
 def raise_register(station: ChargingStation, connector_id: int, lifetime_wh: float) -> None:

@@ -150,6 +150,10 @@ class Presence:
                 self._let_go(connector)
             connector.locked = False
 
+    def find_plugged(self, connector: Connector) -> None:
+        """A vehicle is still there from the station's former life."""
+        self._take_in(connector)
+
     def _take_in(self, connector: Connector, goal: Goal | None = None) -> None:
         """A cable is plugged in; if it is that of a vehicle that is known to the meter, the vehicle is still there."""
         connector.plugged = True

@@ -28,9 +28,10 @@ from simulator.station.charging_limits import ChargingLimits
 from simulator.station.connection import Line
 from simulator.station.connector import Connector
 from simulator.station.firmware import FirmwareUpdates
+from simulator.station.follow import Carried
 from simulator.station.generator import Generator
 from simulator.station.keys import ConfigurationKeys
-from simulator.station.memory import PROMISED, StationMemory
+from simulator.station.memory import PROMISED, StationMemory, Switch
 from simulator.station.memory_parts import parts_of
 from simulator.station.meter_signing import MeterSigning
 from simulator.station.metering import connector_meter
@@ -65,33 +66,36 @@ class ChargingStation:
     messages.
     """
 
-    def __init__(self, info: StationInfo, services: StationServices, *, supervision_url: str) -> None:
+    def __init__(
+        self,
+        info: StationInfo,
+        services: StationServices,
+        *,
+        supervision_url: str,
+        carried: Carried | None = None,
+    ) -> None:
+        """:param carried: what the same station took along from its former life in this process."""
         self.info = info
         self.services = services
         self.clock: Clock = services.clock
         self.rng = station_random(services.seed, info.hash_id)
         self._meter_rng: random.Random | None = None
         self.log = get_station_logger(info.station_id)
-        self._configured_url = supervision_url
+        #: The central system that the template or the configuration names, or where somebody has moved the station.
+        self.configured_url = supervision_url if carried is None else carried.url or supervision_url
+        self.moved = carried is not None and carried.url is not None
         #: What :meth:`supervise` has set.
-        self.credentials: tuple[str, str | bytes] | None = None
+        self.credentials: tuple[str, str | bytes] | None = None if carried is None else carried.credentials
         self._clock_offset = 0.0
-        self.memory = StationMemory(self)
+        self.memory = StationMemory(self, None if carried is None else carried.memory)
         self.keys = ConfigurationKeys(info, supervision_url, self.remember)
-        self.memory.add(self.keys, self.memory.keeps_ocpp)
+        self.memory.add(self.keys, Switch.OCPP)
         template = info.template
         self.lane = CallLane(
             services,
             info.hash_id,
             info.station_id,
-            CallRules(
-                timeout=lambda: float(max(1, self.keys.number("MessageTimeout", 30))),
-                attempts=lambda: self.keys.number("TransactionMessageAttempts", 3),
-                retry_interval=lambda: float(self.keys.number("TransactionMessageRetryInterval", 60)),
-                supported=template.commands_support.allows_outgoing,
-                validate=template.payload_schema_validation,
-                strict=template.ocpp_strict_compliance,
-            ),
+            self.call_rules(),
             lambda level, text: getattr(self.log, level)(text),
         )
         self.connectors: dict[int, Connector] = {}
@@ -127,6 +131,8 @@ class ChargingStation:
         self._outage = False
         #: Wall seconds that the ordered end may take.
         self._end_within = END_WITHIN
+        #: The end is one that the station comes back from at once.
+        self._returns = False
         self._end_wanted = trio.Event()
         self._ended = trio.Event()
         self._ended.set()
@@ -136,9 +142,42 @@ class ChargingStation:
             self.memory.add(part, switch)
         self.sessions.book.take_up()
         self.memory.complete()
+        if carried is not None:
+            self._take_along(carried)
 
     def __repr__(self) -> str:
         return f"ChargingStation({self.info.station_id!r})"
+
+    def call_rules(self) -> CallRules:
+        """What the keys and the present template say about sending."""
+        template = self.info.template
+        return CallRules(
+            timeout=lambda: float(max(1, self.keys.number("MessageTimeout", 30))),
+            attempts=lambda: self.keys.number("TransactionMessageAttempts", 3),
+            retry_interval=lambda: float(self.keys.number("TransactionMessageRetryInterval", 60)),
+            supported=template.commands_support.allows_outgoing,
+            validate=template.payload_schema_validation,
+            strict=template.ocpp_strict_compliance,
+        )
+
+    # -- from life to life ---------------------------------------------------------------------------------------------
+
+    def carry(self) -> Carried:
+        """What the next life of a station that has ended takes along, in this process."""
+        return Carried(
+            memory=self.memory.carry(),
+            url=self.configured_url if self.moved else None,
+            credentials=self.credentials,
+            held=self.line.asked_to_hold,
+            plugged=tuple(connector.id for connector in self.connectors.values() if connector.plugged),
+        )
+
+    def _take_along(self, carried: Carried) -> None:
+        if carried.held:
+            self.line.close(hold=True)
+        for connector_id in carried.plugged:
+            if connector_id in self.connectors:
+                self.presence.find_plugged(self.connectors[connector_id])
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -165,14 +204,17 @@ class ChargingStation:
             self._ended.set()
             self.publish(StationStopped)
 
-    async def stop(self, within: float = END_WITHIN) -> None:
+    async def stop(self, within: float = END_WITHIN, *, returns: bool = False) -> None:
         """End the station in order and wait for it; one that is not running is left alone.
 
         Running transactions get their StopTransaction, every connector reports Unavailable, the connection is closed
         with 1000. All that takes at most ``within`` wall seconds and the closing handshake.
+
+        :param returns: it is back in a moment: transactions end with reason Reboot, and nothing becomes Unavailable.
         """
         if self.started:
             self._end_within = within
+            self._returns = returns
             self.stopping = True
             self._end_wanted.set()
             self._away.ring()
@@ -253,7 +295,7 @@ class ChargingStation:
     async def _end_in_order(self) -> None:
         self.generator.ask_to_stop()
         for transaction in self.sessions.running():
-            self.sessions.end(transaction, self._reset_wanted or Reason.LOCAL)
+            self.sessions.end(transaction, self._reset_wanted or (Reason.REBOOT if self._returns else Reason.LOCAL))
         self._leave_service()
         if self.lane.connected:
             await self.lane.delivered()
@@ -264,7 +306,7 @@ class ChargingStation:
             self.lane.open_gate(Gate.CLOSED)
 
     def _leave_service(self) -> None:
-        if self.stopping:
+        if self.stopping and not self._returns:
             for connector in reversed(self.connectors.values()):
                 if connector.status is ChargePointStatus.PREPARING:  # the table has no way from there to Unavailable
                     connector.move(ChargePointStatus.AVAILABLE)
@@ -289,8 +331,8 @@ class ChargingStation:
         """The central system's URL without the station's id; the vendor key's value where the template makes one."""
         template = self.info.template
         if template.supervision_url_ocpp_configuration:
-            return self.keys.text(template.supervision_url_ocpp_key) or self._configured_url
-        return self._configured_url
+            return self.keys.text(template.supervision_url_ocpp_key) or self.configured_url
+        return self.configured_url
 
     def supervise(self, url: str, user: str | None = None, password: str | None = None) -> None:
         """Move to another central system, for this process: an open connection is closed, the new one opened at once.
@@ -300,10 +342,15 @@ class ChargingStation:
         template = self.info.template
         if template.supervision_url_ocpp_configuration:
             self.keys.set(template.supervision_url_ocpp_key, url)
-        self._configured_url = url
+        self.moved = True
         if user is not None and password is not None:
             self.credentials = (user, password)
         self.remember()
+        self.connect_to(url)
+
+    def connect_to(self, url: str) -> None:
+        """Let the present connection go and open one to that central system at once, unless the line is held."""
+        self.configured_url = url
         if self.started and not self.line.held():
             self.line.close(hold=False)
             self.line.open()
@@ -366,6 +413,10 @@ class ChargingStation:
             seed = self.services.seed if seed is None else seed
             self._meter_rng = station_random(seed, f"{self.info.hash_id}:meters")
         return self._meter_rng
+
+    def forget_meter_random(self) -> None:
+        """The template has another seed of vehicles and meters."""
+        self._meter_rng = None
 
     def settle_energy(self) -> None:
         """Let every meter count the energy since the last settlement, before it is read."""

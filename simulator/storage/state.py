@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from pathlib import Path
 from typing import Generic
@@ -18,6 +19,7 @@ class State(Generic[P]):
     """The state in one data directory: ``journal/`` and ``configurations/``."""
 
     def __init__(self, directory: Path, kinds: Kinds[P]) -> None:
+        self._directory = directory
         self.journal = FileJournal(directory / "journal", kinds)
         self.files = StationFiles(directory / "configurations")
 
@@ -30,6 +32,14 @@ class State(Generic[P]):
         """Begin to write, once the stations of the start have joined."""
         nursery.start_soon(partial(guard, "transaction journal", self.journal.run))
         nursery.start_soon(partial(guard, "station files", self.files.run))
+
+    def rename(self, before: str, after: str) -> None:
+        """A station that is not there at the moment comes back under another hashId: what is kept of it goes along."""
+        self.journal.rename(before, after)
+        self.files.rename(before, after)
+        certificates = self._directory / "certificates"
+        with contextlib.suppress(OSError):
+            (certificates / before).rename(certificates / after)
 
     def forget(self, hash_id: str) -> None:
         """A station will not come back: nothing is kept of it."""

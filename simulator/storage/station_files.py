@@ -132,6 +132,18 @@ class StationFiles:
         if self._due.pop(hash_id, None) is not None and whole is not None:
             self._save([(hash_id, whole())], sync=False)
 
+    def rename(self, before: str, after: str) -> None:
+        """A station that has left will come back under another hashId: its file goes there."""
+        if before in self._present:
+            with contextlib.suppress(OSError):
+                os.replace(self._path(before), self._path(after))
+                self._present.add(after)
+        if before in self._foreign:
+            self._foreign[after] = self._foreign.pop(before)
+        self._hashes.pop(after, None)
+        self._hashes.pop(before, None)
+        self._present.discard(before)
+
     def forget(self, hash_id: str) -> None:
         """The station will not come back: its file is deleted."""
         self._members.pop(hash_id, None)

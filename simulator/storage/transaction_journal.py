@@ -140,6 +140,14 @@ class FileJournal(Generic[P]):
         if whole is not None:
             self._absent[mark] = whole()
 
+    def rename(self, before: str, after: str) -> None:
+        """A station that has left will come back under another hashId."""
+        past = self._absent.pop(station_mark(before), None)
+        if past is not None and not past.empty:
+            self._absent[station_mark(after)] = past
+            self._append(station_mark(after), past)
+            self._append(station_mark(before), self._kinds.past())
+
     def forget(self, hash_id: str) -> None:
         """The station will not come back."""
         mark = station_mark(hash_id)

@@ -37,8 +37,9 @@ class ProcessDiagnostics:
     def __init__(
         self, log_file: Path | None, *, wire: WireLog | None = None, real_time: Callable[[float], float]
     ) -> None:
-        self._log_file = log_file
-        self._wire = wire
+        #: May be another one after the configuration has changed.
+        self.log_file = log_file
+        self.wire = wire
         self._real_time = real_time
         self._readers = trio.CapacityLimiter(READERS)
 
@@ -52,10 +53,10 @@ class ProcessDiagnostics:
         begin = float("-inf") if since is None else self._real_time(since)
         end = float("inf") if until is None else self._real_time(until)
         found: dict[str, bytes] = {}
-        if self._wire is not None:
-            found["frames.log"] = _text(self._frames(self._wire, hash_id, begin, end))
-        if self._log_file is not None:
-            read = partial(_log_lines, self._log_file, station_id, begin, end)
+        if self.wire is not None:
+            found["frames.log"] = _text(self._frames(self.wire, hash_id, begin, end))
+        if self.log_file is not None:
+            read = partial(_log_lines, self.log_file, station_id, begin, end)
             lines = await trio.to_thread.run_sync(read, limiter=self._readers, abandon_on_cancel=True)
             found["station.log"] = _text(lines)
         return found

@@ -257,7 +257,11 @@ def get_station_logger(station_id: str) -> Logger:
 
 
 def configure_logging(
-    settings: LogSettings, *, now: Callable[[], float] = time.time, console: TextIO | None = None
+    settings: LogSettings,
+    *,
+    now: Callable[[], float] = time.time,
+    console: TextIO | None = None,
+    end: Callable[[LogWriter], object] = LogWriter.close,
 ) -> LogWriter:
     """Send every logger of the process to the outputs of ``settings``; the result's ``close()`` ends it.
 
@@ -266,13 +270,15 @@ def configure_logging(
 
     :param now: POSIX seconds, for the times and the rotation.
     :param console: takes the console's lines in place of standard error (a live display that prints above itself).
+    :param end: ends the writer of before; by default here and now, which may take seconds where a disk is slow.
     :raises ValueError: for an unknown level or format.
     """
     # Now, and not when the first line is wanted, which may be in the middle of something.
     importlib.import_module("simulator.telemetry.log_chain")
     level, formatter = level_number(settings.level), find_format(settings.format)
-    if _state.writer is not None:
-        _state.writer.close()
+    former = _state.writer
+    if former is not None:
+        former.release()
 
     outputs: list[tuple[int, Output]] = []
     if settings.enabled:
@@ -314,6 +320,8 @@ def configure_logging(
     sink.connect(writer)
     _state.writer, _state.sink = writer, sink
     _state.file = settings.file if settings.enabled else None
+    if former is not None:
+        end(former)
     return writer
 
 

@@ -55,6 +55,10 @@ class LogWriter:
         """Wait until what was logged before is written; whether it was in time. Blocks the calling thread."""
         return self._thread is None or self._thread.flush(timeout)
 
+    def release(self) -> None:
+        """Let others take the lines from now on; what is queued is still written, until :meth:`close`."""
+        self._on_close()
+
     def close(self, timeout: float = 5.0) -> bool:
         """Write what is queued, for at most ``timeout`` seconds, and end; whether all of it was written.
 

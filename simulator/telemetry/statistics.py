@@ -231,6 +231,18 @@ class FleetStatistics:
             station.touch(now)
             action.measure(seconds * 1000, now)
 
+    def review(self, hash_id: str) -> None:
+        """Ask again whether the station keeps statistics of each action; what it has counted stays if it does."""
+        station = self._stations.get(hash_id)
+        if station is not None:
+            self._decide_actions(station, hash_id)
+
+    def _decide_actions(self, station: Station, hash_id: str) -> None:
+        if not self._keeps_actions(hash_id):
+            station.actions = None
+        elif station.actions is None:
+            station.actions = {}
+
     def forget(self, hash_id: str) -> None:
         """Drop the counters of a deleted station; those of the fleet keep what it did."""
         station = self._stations.pop(hash_id, None)
@@ -321,10 +333,8 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id)
         if station is None:
             station = self._add(event.hash_id, event.station_id)
-        elif not self._keeps_actions(event.hash_id):
-            station.actions = None
-        elif station.actions is None:
-            station.actions = {}
+        else:
+            self._decide_actions(station, event.hash_id)
         if not station.started:
             station.started = True
             self._started += 1

@@ -18,7 +18,7 @@ from simulator.energy.vehicle import VehicleModel
 from simulator.templates.identity import hash_ids, station_id
 from simulator.templates.info import circuit_of
 from simulator.templates.load import LoadedTemplate, load_template
-from simulator.templates.tags import find_by_base_name, find_tag_list, load_tags
+from simulator.templates.tags import USUAL_FILE, find_by_base_name, find_tag_list, load_tags
 from simulator.templates.vehicles import load_vehicle_file
 
 _ENDINGS = ("", ".json", ".station-template.json")
@@ -55,12 +55,26 @@ class PlannedStation(msgspec.Struct, frozen=True, gc=False):
         return self.entry.loaded
 
 
+class FleetFiles(msgspec.Struct, frozen=True):
+    """The files of a plan as they were read, and every place where one was looked for, whether or not one is there."""
+
+    templates: dict[Path, LoadedTemplate] = {}
+    tags: dict[Path, tuple[str, ...]] = {}
+    vehicles: dict[Path, tuple[VehicleModel, ...]] = {}
+    places: frozenset[Path] = frozenset()
+
+
 class FleetPlan(msgspec.Struct, frozen=True):
-    """All stations of a configuration, the files that they come from, and what is to be said about these."""
+    """All stations of a configuration, the files that they come from, and what is to be said about these.
+
+    ``kept``: errors of files in whose place an earlier reading of theirs counts.
+    """
 
     stations: tuple[PlannedStation, ...]
     entries: tuple[FleetEntry, ...]
     problems: list[Problem]
+    files: FleetFiles = FleetFiles()
+    kept: tuple[Problem, ...] = ()
 
 
 def plan_fleet(
@@ -69,20 +83,23 @@ def plan_fleet(
     stations: int | None = None,
     supervision_urls: Sequence[str] | None = None,
     environ: Mapping[str, str],
+    former: FleetPlan | None = None,
 ) -> FleetPlan:
     """Read all templates and tag lists that a configuration names, and list the stations.
 
     ``stations`` scales every entry to this total. ``supervision_urls`` take the place of those of the configuration and
     of all templates. Raises ConfigurationError with the problems of all files if there is an error among them; those of
     ``config`` itself are in it.
+
+    ``former``: an earlier plan; a file that is gone or wrong now counts as it was read then.
     """
-    planner = _Planner(config, supervision_urls)
+    planner = _Planner(config, supervision_urls, former)
     entries = _scaled(planner.read_entries(), stations, planner.report)
     planned = _expand(entries, environ)
     if not any(entry.number_of_stations for entry in config.config.station_template_urls):
         planner.report.error(("stationTemplateUrls",), "comes to no station", "raise a numberOfStations")
     _find_twins(planned, config.config.supervision_url_distribution, planner.report)
-    return FleetPlan(tuple(planned), tuple(entries), planner.finish())
+    return FleetPlan(tuple(planned), tuple(entries), planner.finish(), planner.files(), tuple(planner.kept))
 
 
 def choose_supervision_url(
@@ -108,6 +125,11 @@ def shipped_templates() -> list[str]:
     return sorted(file.name for file in shipped_folder().glob("*.station-template.json"))
 
 
+def template_places(name: str, config_path: Path) -> list[Path]:
+    """Every file that a name of a template may mean, first the one that is taken if it is there."""
+    return [folder / f"{name}{ending}" for folder in template_folders(config_path) for ending in _ENDINGS]
+
+
 def template_folders(config_path: Path) -> list[Path]:
     """Where the templates of a configuration are looked for, in this order."""
     folder = config_path.parent
@@ -116,21 +138,26 @@ def template_folders(config_path: Path) -> list[Path]:
 
 def find_template(name: str, config_path: Path) -> Path | None:
     """The file of the template that a configuration names; the endings ``.station-template.json`` may be left out."""
-    for folder in template_folders(config_path):
-        for ending in _ENDINGS:
-            try:
-                if (file := folder / f"{name}{ending}").is_file():
-                    return file
-            except (OSError, ValueError):  # a name that no file can have
-                return None
+    for file in template_places(name, config_path):
+        try:
+            if file.is_file():
+                return file
+        except (OSError, ValueError):  # a name that no file can have
+            return None
     return None
 
 
 class _Planner:
     """Reads each file once and keeps all problems."""
 
-    def __init__(self, config: LoadedConfig, supervision_urls: Sequence[str] | None) -> None:
+    def __init__(
+        self, config: LoadedConfig, supervision_urls: Sequence[str] | None, former: FleetPlan | None = None
+    ) -> None:
         self.config = config
+        self._former = former
+        self._places: set[Path] = set()
+        #: Errors of files that count as they were read for the former plan.
+        self.kept: list[Problem] = []
         self.report = Report(str(config.path))
         self._supervision_urls = supervision_urls
         self._of_files: list[Problem] = []
@@ -171,6 +198,13 @@ class _Planner:
 
     def _template(self, entry: StationTemplateEntry, position: int) -> LoadedTemplate | None:
         path = find_template(entry.file, self.config.path)
+        self._places.update(template_places(entry.file, self.config.path))
+        if path is None and (gone := self._formerly(entry.file)) is not None:
+            self.kept.append(
+                Problem(str(gone.path), "", "is gone", "put it back, or take it out of stationTemplateUrls")
+            )
+            self._templates[gone.path] = gone
+            return gone
         if path is None:
             place: Place = ("stationTemplateUrls", position, "file")
             folders = ", ".join(str(folder) for folder in template_folders(self.config.path))
@@ -181,13 +215,32 @@ class _Planner:
                 self._templates[path] = loaded = load_template(path)
                 self._of_files += loaded.problems
             except ConfigurationError as error:
-                self._templates[path] = None
-                self._of_files += error.problems
+                self._templates[path] = None if self._former is None else self._former.files.templates.get(path)
+                self._tell(error, kept=self._templates[path] is not None)
         return self._templates[path]
+
+    def _formerly(self, name: str) -> LoadedTemplate | None:
+        """What the former plan has of a template that is not there any more."""
+        if self._former is None:
+            return None
+        places = template_places(name, self.config.path)
+        return next((known for place in places if (known := self._former.files.templates.get(place))), None)
+
+    def _tell(self, error: ConfigurationError, *, kept: bool) -> None:
+        if kept:
+            self.kept += [problem for problem in error.problems if problem.severity == "error"]
+        else:
+            self._of_files += error.problems
+
+    def files(self) -> FleetFiles:
+        """What was read, and where it was looked for."""
+        templates = {path: loaded for path, loaded in self._templates.items() if loaded is not None}
+        return FleetFiles(templates, self._tags, self._vehicles, frozenset(self._places))
 
     def _tag_file(self, loaded: LoadedTemplate) -> Path | None:
         name = loaded.template.authorization_file
         found, places = find_tag_list(name, self.config.path.parent, shipped_folder())
+        self._places.update(places or [self.config.path.parent / USUAL_FILE])
         if found is None and name is not None:
             folders = ", ".join(str(place.parent) for place in places)
             key = "authorizationFile" if "authorizationFile" in loaded.raw else "idTagsFile"
@@ -197,12 +250,13 @@ class _Planner:
 
     def _read_tags(self, path: Path) -> tuple[str, ...]:
         if path not in self._tags:
-            self._tags[path] = ()
+            known = None if self._former is None else self._former.files.tags.get(path)
+            self._tags[path] = known or ()
             try:
                 self._tags[path], problems = load_tags(path)
+                self._of_files += problems
             except ConfigurationError as error:
-                problems = error.problems
-            self._of_files += problems
+                self._tell(error, kept=known is not None)
         return self._tags[path]
 
     def _vehicles_of(self, loaded: LoadedTemplate) -> tuple[VehicleModel, ...] | None:
@@ -210,17 +264,19 @@ class _Planner:
         if name is None:
             return None
         path, places = find_by_base_name(name, self.config.path.parent, shipped_folder())
+        self._places.update(places)
         if path is None:
             folders = ", ".join(str(place.parent) for place in places)
             message = f'no vehicle file "{places[0].name}" in {folders}: the vehicles of the simulator come'
             self._of_files.append(Problem(str(loaded.path), "evProfilesFile", message, "", "warning"))
             return None
         if path not in self._vehicles:
-            self._vehicles[path] = ()
+            known = None if self._former is None else self._former.files.vehicles.get(path)
+            self._vehicles[path] = known or ()
             try:
                 self._vehicles[path] = load_vehicle_file(path)
             except ConfigurationError as error:
-                self._of_files += error.problems
+                self._tell(error, kept=known is not None)
         found, circuit = self._vehicles[path], circuit_of(loaded.template)
         if found and not any(vehicle.power_limit(circuit) > 0 for vehicle in found):
             message = (

@@ -31,6 +31,11 @@ class Backoff:
         #: Tries that failed since the last success.
         self.failures = 0
 
+    @property
+    def exponential(self) -> bool:
+        """Whether pauses double."""
+        return self._exponential
+
     def next_delay(self, rng: random.Random, refused: bool = False) -> float:
         """The pause after one more failure.
 

@@ -113,9 +113,9 @@ def test_a_signal_before_the_run_is_kept_for_it_and_a_second_one_interrupts() ->
 
 
 async def test_a_run_that_was_interrupted_before_its_start_starts_nothing() -> None:
-    early = "import signal, simulator.cli.plans as plans; real = plans.demo_fleet\n"
-    early += "def demo_fleet(**options): signal.raise_signal(signal.SIGINT); return real(**options)\n"
-    early += "plans.demo_fleet = demo_fleet; from simulator.cli import main; main()"
+    early = "import signal, simulator.cli.plans as plans; real = plans.first_reading\n"
+    early += "def first_reading(sources): signal.raise_signal(signal.SIGINT); return real(sources)\n"
+    early += "plans.first_reading = first_reading; from simulator.cli import main; main()"
     run = await finished("demo", "--stations", "3", "--json", command=[sys.executable, "-c", early])
     assert run.process.returncode == 0, run.err
     assert json.loads(run.out)["stations"] == {"configured": 3, "started": 0, "accepted": 0}

@@ -32,10 +32,12 @@ from simulator.config.model import SimulatorConfig
 from simulator.config.ws_options import WebSocketOptions
 from simulator.control.control import Control
 from simulator.control.fleet import Fleet, Pace
+from simulator.control.making import Maker
 from simulator.control.provisioning import Provisioner
 from simulator.events import EventBus
 from simulator.ids import MessageIds
 from simulator.ocpp.validation import PayloadValidator
+from simulator.station.memory import NoStore
 from simulator.station.services import StationServices
 from simulator.station.station import ChargingStation
 from simulator.telemetry.statistics import FleetStatistics
@@ -287,7 +289,11 @@ async def ui_house(
             bus=bus,
             statistics=FleetStatistics(bus, configured=len(fleet)),
             config=loaded.config,
-            provisioner=Provisioner(loaded, environ={}, random_of=random.Random),
+            provisioner=Provisioner(
+                loaded,
+                environ={},
+                maker=Maker(seed=1, store=NoStore(), distribution=lambda: loaded.config.supervision_url_distribution),
+            ),
             wire_log=WireLog(bus),
         )
         if run:

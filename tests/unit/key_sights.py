@@ -14,10 +14,11 @@ from typing import Any
 
 import trio
 
-from simulator.app import RunOptions, Simulator, logging_to
+from simulator.app import RunOptions, Simulator
 from simulator.config.load import default_config
 from simulator.config.problems import ConfigurationError
 from simulator.events import StationStarted
+from simulator.run_log import logging_to
 from simulator.storage.performance.storage import PerformanceStorage
 from simulator.telemetry.log import get_logger
 from simulator.templates.fleet import choose_supervision_url
