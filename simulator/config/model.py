@@ -122,9 +122,9 @@ class UiMetrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The metrics page of the UI server."""
 
     enabled: Annotated[bool, doc("Serve `/metrics`")] = False
-    soft_sample_cap: Annotated[int, doc("Samples after which metrics are given per fleet only", acts=False, ge=1)] = (
-        5000
-    )
+    soft_sample_cap: Annotated[
+        int, doc("Samples of single stations that `/metrics` may give; for more it tells of the fleet only", ge=1)
+    ] = 5000
 
 
 class UiSecurityHeaders(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

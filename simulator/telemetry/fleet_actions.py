@@ -107,6 +107,9 @@ class FleetActions:
         """Every action, by name."""
         return (counters.summary(action) for action, counters in sorted(self._counters.items()))
 
+    def __iter__(self) -> Iterator[tuple[str, ActionCounters]]:
+        return iter(sorted(self._counters.items()))
+
     def latency(self, action: str | None = None) -> Histogram:
         """A copy of the histogram of seconds from CALL to answer: of one action, or of all."""
         merged = Histogram()

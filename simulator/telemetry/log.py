@@ -39,6 +39,7 @@ __all__ = [
     "Logger",
     "configure_logging",
     "current_log_file",
+    "dropped_lines",
     "get_logger",
     "get_station_logger",
     "known_formats",
@@ -331,6 +332,11 @@ def current_log_file() -> Path | None:
     None: nothing is written, or to a device, which gives nothing back.
     """
     return None if _state.file is None or is_device(_state.file) else _state.file
+
+
+def dropped_lines() -> int:
+    """Lines of the log that were dropped so far because they came faster than they could be written."""
+    return 0 if _state.writer is None else _state.writer.dropped
 
 
 class _Bridge(logging.Handler):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from typing import NamedTuple
 
 import trio
 
@@ -43,6 +45,23 @@ class SpeedProbe:
     def share(self) -> float:
         """The share of the asked speed that was kept, at most 1; 1 where nothing was measured."""
         return self._due / self._took if self._took else 1.0
+
+
+class Usage(NamedTuple):
+    """What the process has now: resident memory in bytes, and open files."""
+
+    resident: int
+    files: int
+
+
+def memory_and_files() -> Usage | None:
+    """What the process has now; None where the system does not tell (it does on Linux)."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            pages = int(file.read().split()[1])
+        return Usage(pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir("/proc/self/fd")))
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def max_rss_mib() -> float | None:

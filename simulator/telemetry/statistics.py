@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from simulator import events
 from simulator.events import EventBus
 
 from .action_statistics import Names
-from .fleet_actions import ActionSummary, FleetActions, LatencySummary
+from .fleet_actions import ActionCounters, ActionSummary, FleetActions, LatencySummary
 from .histogram import Histogram
 from .redaction import redact_text
 from .station_statistics import Station, StationCounters
@@ -158,6 +158,14 @@ class FleetStatistics:
     def by_action(self) -> list[ActionSummary]:
         """The counts and latencies of each action that was sent or received, by name."""
         return list(self._actions.summaries())
+
+    def action_counters(self) -> Iterable[tuple[str, ActionCounters]]:
+        """The counters themselves of each action that was sent or received, by name; to be read only."""
+        return self._actions
+
+    def durations(self) -> Mapping[str, Histogram]:
+        """The histograms themselves of what else is measured of connections, in seconds; to be read only."""
+        return {"connect": self._connecting, "boot": self._booting}
 
     def log_line(self) -> str:
         """The fleet's statistics for the log, in one line."""

@@ -13,9 +13,10 @@ from werkzeug.exceptions import HTTPException
 
 from simulator.control.control import Control
 from simulator.telemetry.log import get_logger
-from simulator.telemetry.metrics import OPENMETRICS_TYPE, PROMETHEUS_TYPE, exposition, fleet_metrics
+from simulator.telemetry.metrics import OPENMETRICS_TYPE, PROMETHEUS_TYPE, prefers_openmetrics
 from simulator.ui_server.access import AccessPolicy, Admitted, Denied, Visitor, lower_headers
 from simulator.ui_server.auth import Authenticator
+from simulator.ui_server.metrics import metrics_text
 from simulator.ui_server.openapi import openapi_document
 from simulator.ui_server.settings import UiSettings
 from simulator.ui_server.srpc import PROTOCOL_ERROR, Session, Socket, offers_protocol
@@ -106,9 +107,15 @@ def _add_pages(app: QuartTrio, settings: UiSettings, control: Control) -> None:
 
         @app.get("/metrics")
         async def metrics() -> Response:
-            open_form = "application/openmetrics-text" in request.headers.get("Accept", "")
-            text = exposition(fleet_metrics(control.statistics), openmetrics=open_form)
-            return Response(text, content_type=OPENMETRICS_TYPE if open_form else PROMETHEUS_TYPE)
+            open_form = prefers_openmetrics(request.headers.get("Accept", ""))
+            text = await metrics_text(
+                control,
+                stations=[name for name in request.args.getlist("station") if name],
+                cap=settings.metrics_cap,
+                openmetrics=open_form,
+            )
+            content_type = OPENMETRICS_TYPE if open_form else PROMETHEUS_TYPE
+            return Response(text, content_type=content_type, headers={"Vary": "Accept"})
 
     @app.get("/")
     @app.get("/<path:path>")

@@ -25,6 +25,7 @@ class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
 class UiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the UI server. Sizes in bytes.
 
+    ``metrics_cap``: samples of single stations that ``/metrics`` gives, if it is asked for them.
     ``path``: a Unix socket to listen on instead of host and port. Without ``username`` there is no authentication.
     ``cors``: origins of other sites whose pages may read answers; they are among ``allowed_origins`` too.
     """
@@ -45,6 +46,7 @@ class UiSettings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     metrics: bool = True
+    metrics_cap: int = 5000
     strict_transport_security: str | None = None
     max_message_size: int = 4 * 1024 * 1024
     max_connections: int = 1000
@@ -75,6 +77,7 @@ class UiSettings(msgspec.Struct, frozen=True, kw_only=True):
             allowed_hosts=policy.allowed_hosts,
             allowed_origins=policy.allowed_origins,
             metrics=metrics,
+            metrics_cap=config.metrics.soft_sample_cap,
             strict_transport_security=hsts if isinstance(hsts, str) else None,
         )
 
