@@ -192,6 +192,26 @@ def _fold_environment(document: dict[str, Any], environ: Mapping[str, str], repo
         options["port"] = int(port)
         options["host"] = "0.0.0.0"
         report.written_elsewhere(place, "environment")
+    policy = ui_server.setdefault("accessPolicy", {}) if isinstance(ui_server, dict) else None
+    if isinstance(policy, dict):
+        # TLS ends at the platform's router, and nobody else reaches the application.
+        policy.setdefault("requireTlsForNonLoopback", False)
+        routes = _routes(environ["VCAP_APPLICATION"])
+        for name, also in (("allowedHosts", routes), ("allowedOrigins", [f"https://{route}" for route in routes])):
+            given = policy.get(name, [])
+            if also and isinstance(given, str | list):
+                policy[name] = [*texts(given), *also]
+
+
+def _routes(application: str) -> list[str]:
+    """The host names by which Cloud Foundry lets an application be reached, as VCAP_APPLICATION tells them."""
+    try:
+        members = json.loads(application)
+    except (ValueError, RecursionError):
+        return []
+    found = (members.get("application_uris") or members.get("uris")) if isinstance(members, dict) else None
+    routes = found if isinstance(found, list) else []
+    return [route.partition("/")[0] for route in routes if isinstance(route, str) and route]
 
 
 # -- command line ------------------------------------------------------------------------------------------------------

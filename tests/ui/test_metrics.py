@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import trio
-from prometheus_client import parser as prometheus
-from prometheus_client.openmetrics import parser as openmetrics
+import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as prometheus_families
 
+from simulator.config.load import load_config
 from simulator.events import CallReceived, CallSent, OddFrameReceived
 from tests.ui.house import ANYWHERE, House, UiServer, ui_house
 
+DOCKER = Path(__file__).parents[2] / "docker"
 OPEN = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is missing: it is in Debian's package prometheus"
+)
+
+
+def board_expressions() -> list[str]:
+    """The queries of the Grafana board."""
+    board = json.loads((DOCKER / "grafana" / "fleet.json").read_text())
+    return [target["expr"] for panel in board["panels"] for target in panel["targets"]]
 
 
 async def scrape(server: UiServer, path: str = "/metrics", **headers: str) -> tuple[str, str]:
@@ -50,7 +67,7 @@ async def test_the_parser_of_openmetrics_takes_it() -> None:
         await busy(house)
         kind, text = await scrape(server, "/metrics?station=CS-*", **OPEN)
         assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8"
-        families = list(openmetrics.text_string_to_metric_families(text))
+        families = list(openmetrics_families(text))  # type: ignore[no-untyped-call]
         assert {family.type for family in families} == {"counter", "gauge", "histogram"}
         samples = samples_of(families)
         status = frozenset({("status", "Available")})
@@ -69,7 +86,7 @@ async def test_the_parser_of_prometheus_takes_it_and_no_station_is_named() -> No
         await busy(house)
         kind, text = await scrape(server)
         assert kind == "text/plain; version=0.0.4; charset=utf-8"
-        samples = samples_of(prometheus.text_string_to_metric_families(text))
+        samples = samples_of(prometheus_families(text))
         assert samples["simulator_calls_sent_total", frozenset({("action", "BootNotification")})] == 2
         assert not any("station" in dict(labels) for _, labels in samples)
 
@@ -84,7 +101,83 @@ async def test_more_stations_than_the_cap_are_left_out() -> None:
         assert "simulator_metrics_stations_left_out 2" in text
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
+async def test_every_metric_of_the_board_is_told() -> None:
+    async with ui_house() as house, house.serving() as server:
+        await busy(house)
+        _, text = await scrape(server)
+    samples = samples_of(prometheus_families(text))
+    told = {name for name, _ in samples} | {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    labels = {(name, label) for name, named in samples for label, _ in named}
+    for expression in board_expressions():
+        names = set(re.findall(r"\b(?:simulator|process)_\w+", expression))
+        assert names, expression
+        assert names <= told, expression
+        for group in re.findall(r"by \(([^)]*)\)", expression):
+            for label in set(re.split(", *", group)) - {"instance"}:
+                assert any((name, label) in labels for name in names), expression
+
+
+@needs_promtool
+async def test_promtool_understands_the_board_and_the_configuration(tmp_path: Path) -> None:
+    values = {"$__rate_interval": "1m", "$job": ".+"}
+    rules = []
+    for number, expression in enumerate(board_expressions()):
+        for name, value in values.items():
+            expression = expression.replace(name, value)
+        rules.append({"record": f"board:query_{number}", "expr": expression})
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": rules}]}))
+    for check in (["check", "rules", str(file)], ["check", "config", str(DOCKER / "prometheus.yml")]):
+        result = await trio.run_process(["promtool", *check], check=False, capture_stdout=True, capture_stderr=True)
+        assert result.returncode == 0, result.stderr.decode()
+
+
+def test_what_compose_mounts_and_builds_is_there() -> None:
+    compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+    services = compose["services"]
+    assert set(services) == {"csms", "simulator", "postgres", "prometheus", "grafana"}
+    build = services["simulator"]["build"]
+    assert (DOCKER / build["context"] / build["dockerfile"]).is_file()
+    used = set()
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:")  # nobody else gets in unless somebody wants it
+        for source, *_ in (mount.split(":") for mount in service.get("volumes", [])):
+            if source.startswith("./"):
+                assert (DOCKER / source).is_file()
+            else:
+                used.add(source)
+    assert used == set(compose["volumes"])
+    # What the parts call each other.
+    config = json.loads((DOCKER / "config.json").read_text())
+    assert config["supervisionUrls"] == ["ws://csms:9000/"]
+    scraped = yaml.safe_load((DOCKER / "prometheus.yml").read_text())["scrape_configs"][0]["static_configs"]
+    assert scraped == [{"targets": ["simulator:8080"]}]
+    assert "simulator" in config["uiServer"]["accessPolicy"]["allowedHosts"]
+    source = yaml.safe_load((DOCKER / "grafana" / "datasource.yaml").read_text())["datasources"][0]
+    assert source["url"] == "http://prometheus:9090"
+    board = json.loads((DOCKER / "grafana" / "fleet.json").read_text())
+    assert {panel["datasource"]["uid"] for panel in board["panels"]} == {source["uid"]}
+
+
+def test_the_settings_that_compose_adds_are_right(tmp_path: Path) -> None:
+    command = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]["simulator"]["command"]
+    overrides = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", each) for each in command[command.index("--set") + 1 :: 2]]
+    shutil.copy(DOCKER / "config.json", tmp_path)
+    loaded = load_config(tmp_path / "config.json", overrides=overrides, environ={})
+    assert [problem for problem in loaded.problems if "extra" not in str(problem)] == []
+    storage = loaded.config.performance_storage
+    assert (storage.enabled, storage.uri) == (True, "postgresql://simulator:simulator@postgres/simulator")
+
+
+def test_the_cloud_foundry_manifest_names_a_health_check_that_is_there() -> None:
+    (application,) = yaml.safe_load((DOCKER / "cloudfoundry.yml").read_text())["applications"]
+    assert application["health-check-http-endpoint"] == "/healthz"
+    assert application["docker"] == {"image": "((image))"}
+
+
+@needs_promtool
 async def test_promtool_finds_no_fault() -> None:
     async with ui_house() as house, house.serving() as server:
         await busy(house)

@@ -393,6 +393,20 @@ def test_cloud_foundry_says_where_to_listen() -> None:
     assert load({}, PORT="61001").config.ui_server.options.port == 8080
 
 
+def test_the_routes_of_cloud_foundry_are_let_in() -> None:
+    application = '{"application_uris": ["fleet.example.test", "other.example/path"]}'
+    given = {"uiServer": {"accessPolicy": {"allowedHosts": "mine", "requireTlsForNonLoopback": True}}}
+    policy = load({}, VCAP_APPLICATION=application, PORT="1").config.ui_server.access_policy
+    assert not policy.require_tls_for_non_loopback
+    assert policy.allowed_hosts == ("fleet.example.test", "other.example")
+    assert policy.allowed_origins == ("https://fleet.example.test", "https://other.example")
+    policy = load(given, VCAP_APPLICATION=application, PORT="1").config.ui_server.access_policy
+    assert policy.require_tls_for_non_loopback
+    assert policy.allowed_hosts == ("mine", "fleet.example.test", "other.example")
+    for nonsense in ("", "1", "[]", '{"uris": 1}', '{"uris": [1]}'):
+        assert load({}, VCAP_APPLICATION=nonsense, PORT="1").config.ui_server.access_policy.allowed_hosts == ()
+
+
 @pytest.mark.parametrize("port", ["", "x", "99999"])
 def test_a_bad_port_of_the_environment_is_told(port: str) -> None:
     problems = [p for p in problems_of({}, VCAP_APPLICATION="{}", PORT=port) if p.severity == "error"]
