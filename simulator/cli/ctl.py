@@ -68,6 +68,8 @@ def _help_procedures(context: click.Context, _: click.Parameter, wanted: bool) -
 @click.argument("procedure", shell_complete=_complete)
 @click.argument("payload", nargs=-1)
 @ui_options
+@click.option("--cert", type=click.Path(path_type=Path), metavar="FILE", help="Own certificate for TLS, PEM.")
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="Its key, if it is in another file.")
 @click.option("--hash-id", "hash_ids", multiple=True, metavar="ID", help="Only this station; the begin is enough.")
 @click.option("--station", "names", multiple=True, metavar="NAME", help="Only the station of this name.")
 @click.option(
@@ -104,6 +106,8 @@ def ctl(
     hash_ids: Sequence[str],
     names: Sequence[str],
     ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
     timeout: float,
     compact: bool,
 ) -> int:
@@ -113,7 +117,9 @@ def ctl(
     """
     from simulator.cli.ui_client import UiClient
 
-    client = UiClient(url, user, password, ca, timeout)
+    if key is not None and cert is None:
+        raise click.UsageError("--key is a key without a certificate: add --cert")
+    client = UiClient(url, user, password, ca, timeout, cert=cert, key=key)
     parameters = read_payload(payload, procedure)
     if hash_ids or names:
         if "hashIds" in parameters:

@@ -22,11 +22,22 @@ class UiClient:
     """Talks to one simulator.
 
     :param ca: file of the certificate authority to trust instead of the system's.
+    :param cert: file of the client's own certificate, for a server that asks for one; ``key``: that of its key.
     :param timeout: seconds to wait for an answer.
     :raises Failure: the URL is none.
     """
 
-    def __init__(self, url: str, user: str | None, password: str | None, ca: Path | None, timeout: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        user: str | None,
+        password: str | None,
+        ca: Path | None,
+        timeout: float,
+        *,
+        cert: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
         try:
             parts = urlsplit(url if "://" in url else f"http://{url}")
             scheme, port = parts.scheme.replace("ws", "http"), parts.port
@@ -37,7 +48,7 @@ class UiClient:
         self._host, self._port, self._path = parts.hostname, port or _PORTS[scheme], parts.path.rstrip("/")
         self._timeout = timeout
         self._secure = scheme == "https"
-        self._ca = ca
+        self._ca, self._cert, self._key = ca, cert, key
         if user is None and parts.username:
             user, password = parts.username, parts.password
         self._credentials = None if user is None else f"{user}:{password or ''}"
@@ -113,7 +124,8 @@ class UiClient:
         headers = {}
         if self._credentials is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(self._credentials.encode()).decode()}"
-        options = WebSocketOptions(headers=headers, ca=() if self._ca is None else (str(self._ca),))
+        ca, cert, key = (None if path is None else str(path) for path in (self._ca, self._cert, self._key))
+        options = WebSocketOptions(headers=headers, ca=() if ca is None else (ca,), cert=cert, key=key)
         url = f"{'wss' if self._secure else 'ws'}://{self._where}{self._path}/"
         identity = str(uuid.uuid4())
         try:
@@ -138,9 +150,31 @@ class UiClient:
         try:
             context = ssl.create_default_context(cafile=None if self._ca is None else str(self._ca))
         except OSError as error:
-            raise Failure(f"--ca {self._ca}: {error.strerror or error}") from None
+            reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror or error
+            raise Failure(f"--ca {self._ca}: {reason}") from None
+        if self._cert is not None:
+            try:
+                context.load_cert_chain(self._cert, self._key, lambda: "")
+            except (OSError, ValueError) as error:
+                raise Failure(f"--cert {self._cert}: {_cert_trouble(error)}") from None
         return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=context)
 
     def _unreachable(self, error: Exception) -> str:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"{self._where}: its certificate is not trusted ({error.verify_message}); name its authority by --ca"
+        if isinstance(error, ssl.SSLError):
+            if error.reason == "WRONG_VERSION_NUMBER":
+                return f"{self._where}: no TLS is spoken there; use http://"
+            return f"{self._where}: TLS failed ({error.reason or error}); does it ask for a certificate (--cert)?"
+        if isinstance(error, http.client.RemoteDisconnected):
+            hint = "it may ask for a certificate (--cert)" if self._secure else "if TLS is spoken there use https://"
+            return f"{self._where}: the connection was closed without an answer; {hint}"
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return f"{self._where}: no simulator answers there ({reason}); is it running, and with uiServer.enabled?"
+
+
+def _cert_trouble(error: Exception) -> str:
+    """What is wrong with the files of a certificate, in a few words."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    return "cannot be used; it must be PEM, and its key not encrypted, in the same file or in that of --key"

@@ -96,6 +96,7 @@ def _resolve(document: dict[str, Any], path: Path, environ: Mapping[str, str], r
     report_idle_keys(SimulatorConfig, document, report)
     given = frozenset(show_path(place) for place in _places(document))
     _normalise(document, report)
+    _find_tls_files(document, path.parent, report)
     config = msgspec.convert(document, SimulatorConfig)
     _check_meaning(config, document, report)
     report.raise_errors()
@@ -212,6 +213,22 @@ def _routes(application: str) -> list[str]:
     found = (members.get("application_uris") or members.get("uris")) if isinstance(members, dict) else None
     routes = found if isinstance(found, list) else []
     return [route.partition("/")[0] for route in routes if isinstance(route, str) and route]
+
+
+def _find_tls_files(document: dict[str, Any], folder: Path, report: Report) -> None:
+    """Make the paths of the UI server's certificate and key absolute: they count from the configuration's folder."""
+    place: Place = ("uiServer", "tls")
+    files = document.get("uiServer", {}).get("tls")
+    if not isinstance(files, dict):
+        return
+    for name in ("certFile", "keyFile", "caFile"):
+        if name not in files or report.broken((*place, name)):
+            continue
+        found = folder / files[name]
+        if found.is_file():
+            files[name] = str(found.absolute())
+        else:
+            report.error((*place, name), f"no file {files[name]}", f"paths count from {folder.absolute()}")
 
 
 # -- command line ------------------------------------------------------------------------------------------------------

@@ -118,6 +118,21 @@ class UiAccessPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     allowed_origins: Annotated[tuple[str, ...], doc("Origins of web pages that may use the server", schema=TEXTS)] = ()
 
 
+class UiTls(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Encryption of the UI server. Relative paths begin at the configuration's folder."""
+
+    cert_file: Annotated[str, doc("The server's certificate and those up to its root, PEM", required=True)] = ""
+    key_file: Annotated[str, doc("Its private key, PEM", required=True)] = ""
+    key_password: Annotated[str | None, doc("Password of the private key")] = None
+    ca_file: Annotated[
+        str | None, doc("Certificate authorities, PEM; clients must then have a certificate of one of them")
+    ] = None
+
+    # Shows no password: structs end up in logs.
+    def __repr__(self) -> str:
+        return f"UiTls(cert_file={self.cert_file!r}, key_file={self.key_file!r})"
+
+
 class UiMetrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The metrics page of the UI server."""
 
@@ -148,6 +163,7 @@ class UiServerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     options: Annotated[UiServerOptions, doc("Where it listens")] = UiServerOptions()
     authentication: Annotated[UiAuthentication, doc("Who may use it")] = UiAuthentication()
     access_policy: Annotated[UiAccessPolicy, doc("From where it may be used")] = UiAccessPolicy()
+    tls: Annotated[UiTls | None, doc("Serve HTTPS and secure WebSockets instead of plain ones")] = None
     metrics: Annotated[UiMetrics, doc("The metrics page")] = UiMetrics()
     security_headers: Annotated[UiSecurityHeaders, doc("HTTP headers")] = UiSecurityHeaders()
 

@@ -19,6 +19,7 @@ from simulator.config.model import (
     UiSecurityHeaders,
     UiServerConfig,
     UiServerOptions,
+    UiTls,
     WireLogConfig,
     WorkerConfig,
 )
@@ -59,6 +60,7 @@ CONFIG_SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
         "uiServer.options": UiServerOptions,
         "uiServer.authentication": UiAuthentication,
         "uiServer.accessPolicy": UiAccessPolicy,
+        "uiServer.tls": UiTls,
         "uiServer.metrics": UiMetrics,
         "uiServer.securityHeaders": UiSecurityHeaders,
         "performanceStorage": PerformanceStorageConfig,

@@ -34,7 +34,8 @@ from simulator.supervision import leaves, one_line
 from simulator.telemetry.log import get_logger
 from simulator.ui_server.http import build_app
 from simulator.ui_server.listeners import CannotListen, listen
-from simulator.ui_server.settings import TlsFiles, UiSettings
+from simulator.ui_server.settings import UiSettings
+from simulator.ui_server.tls import server_context
 
 __all__ = ["CannotListen", "serve_ui"]
 
@@ -65,7 +66,7 @@ async def serve_ui(
     Once ``control.say_goodbye()`` was called the sessions are closed with 1001, and requests are still answered. On
     cancel the same happens first; it takes at most :data:`GOODBYE_WITHIN` seconds.
     """
-    context = None if settings.tls is None else _tls_context(settings.tls)
+    context = None if settings.tls is None else server_context(settings.tls)
     server = Server(settings, control, context)
     with await listen(settings) as listeners:
         for warning in settings.warnings():
@@ -360,20 +361,3 @@ def _config(settings: UiSettings) -> Config:
     config.keep_alive_max_requests = 1_000_000_000
     config.websocket_max_message_size = settings.max_message_size
     return config
-
-
-def _tls_context(files: TlsFiles) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        # The password is asked for nowhere else: OpenSSL would ask on the terminal.
-        context.load_cert_chain(files.cert_file, files.key_file, lambda: files.key_password or "")
-        if files.ca_file is not None:
-            context.load_verify_locations(files.ca_file)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:
-        raise CannotListen(
-            f"the UI server's certificate {files.cert_file} or key {files.key_file} cannot be read: {error}"
-        ) from None
-    return context

@@ -6,7 +6,7 @@ import ipaddress
 
 import msgspec
 
-from simulator.config.model import UiServerConfig
+from simulator.config.model import UiServerConfig, UiTls
 
 
 class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class UiSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"UiSettings(host={self.host!r}, port={self.port}, username={self.username!r})"
 
     @classmethod
-    def of(cls, config: UiServerConfig, *, tls: TlsFiles | None = None, metrics: bool = True) -> UiSettings:
+    def of(cls, config: UiServerConfig, *, metrics: bool = True) -> UiSettings:
         """The settings that a configuration asks for."""
         options, policy, authentication = config.options, config.access_policy, config.authentication
         hsts = config.security_headers.strict_transport_security
@@ -68,7 +68,7 @@ class UiSettings(msgspec.Struct, frozen=True, kw_only=True):
             ipv6_only=options.ipv6_only,
             readable_all=options.readable_all,
             writable_all=options.writable_all,
-            tls=tls,
+            tls=None if config.tls is None else _files(config.tls),
             username=authentication.username if authentication.enabled else None,
             password=authentication.password,
             require_tls_for_non_loopback=policy.require_tls_for_non_loopback,
@@ -102,6 +102,10 @@ class UiSettings(msgspec.Struct, frozen=True, kw_only=True):
                 " uiServer.accessPolicy.requireTlsForNonLoopback: false lets them in"
             )
         return found
+
+
+def _files(tls: UiTls) -> TlsFiles:
+    return TlsFiles(cert_file=tls.cert_file, key_file=tls.key_file, key_password=tls.key_password, ca_file=tls.ca_file)
 
 
 def is_loopback(host: str) -> bool:

@@ -51,7 +51,7 @@ from simulator.ui_server.settings import UiSettings
 from tests.fakes.scripted import ScriptedCentralSystem, scripted_central
 
 #: Seconds after which a wait in these tests has failed.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 #: What a server in these tests listens on, unless a test says otherwise.
 ANYWHERE = UiSettings(host="127.0.0.1", port=0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,7 @@ from click.testing import CliRunner, Result
 
 from simulator.cli.ctl import ctl, read_payload
 from simulator.cli.output import Failure
-from simulator.control.feed import INTERVAL
-from tests.ui.house import ANYWHERE, PATIENCE, UiServer, ui_house
+from tests.ui.house import ANYWHERE, PATIENCE, House, UiServer, ui_house
 from ui_protocol.base import Response
 
 
@@ -72,32 +73,45 @@ async def test_it_says_in_one_line_what_is_in_the_way() -> None:
 async def test_subscribe_follows_until_the_simulator_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ui_house() as house:
         await house.ready()
-        subscribed = trio.Event()
-        call = house.control.call
+        async with house.serving() as server:
+            told = await follow(house, partial(run, server, "subscribe", 'topics=["stations"]'), monkeypatch)
+        assert told[0] == "stations"
+        assert told[1]["changed"][0]["stationInfo"]["hashId"] == house.hash_ids[0]
 
-        async def watched(name: str, *arguments: Any) -> Response:
-            answer = await call(name, *arguments)
-            subscribed.set()
-            return answer
 
-        monkeypatch.setattr(house.control, "call", watched)
-        async with house.serving() as server, trio.open_nursery() as nursery:
-            results: list[Result] = []
+async def follow(house: House, subscribe: Callable[[], Awaitable[Result]], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a subscription until the first news; the simulator then ends, and the command with it. Returns the news."""
+    subscribed, told = trio.Event(), trio.Event()
+    token = trio.lowlevel.current_trio_token()
+    lines: list[str] = []
+    call = house.control.call
 
-            async def follow() -> None:
-                results.append(await run(server, "subscribe", 'topics=["stations"]'))
-                nursery.cancel_scope.cancel()
+    async def watched(name: str, *arguments: Any) -> Response:
+        answer = await call(name, *arguments)
+        subscribed.set()
+        return answer
 
-            nursery.start_soon(follow)
-            with trio.fail_after(PATIENCE):
-                await subscribed.wait()
+    def hear(text: str) -> None:
+        lines.append(text)
+        token.run_sync_soon(told.set)
+
+    monkeypatch.setattr(house.control, "call", watched)
+    monkeypatch.setattr("simulator.cli.ctl.give", hear)
+    results: list[Result] = []
+
+    async def run_it() -> None:
+        results.append(await subscribe())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_it)
+        with trio.fail_after(PATIENCE):
+            await subscribed.wait()
             house.control.feed.changed(house.hash_ids[0])
-            await trio.sleep(INTERVAL + 0.5)
-            house.control.say_goodbye()
-        assert results[0].return_value == 0
-        first = json.loads(results[0].stdout.splitlines()[0])
-        assert first[0] == "stations"
-        assert first[1]["changed"][0]["stationInfo"]["hashId"] == house.hash_ids[0]
+            await told.wait()
+        house.control.say_goodbye()
+    assert results[0].exception is None
+    assert results[0].return_value == 0
+    return json.loads(lines[0])
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 import uuid
 from pathlib import Path
 
 import msgspec
 import pytest
 import trio
-import trustme
 
 from simulator.transport.connection import HandshakeRejected, OpenFailed
 from simulator.ui_server import serve
 from simulator.ui_server.listeners import CannotListen
-from simulator.ui_server.settings import TlsFiles, UiSettings
+from simulator.ui_server.settings import UiSettings
 from tests.ui.house import ANYWHERE, PATIENCE, House, UiServer, exchange, ui_house
 
 LOCKED = msgspec.structs.replace(ANYWHERE, username="admin", password="p:ä")
@@ -435,36 +433,6 @@ async def test_a_unix_socket_serves_and_is_removed(tmp_path: Path) -> None:
             async with await trio.open_unix_socket(path) as stream:
                 assert (await exchange(stream, "GET", "/healthz")).status == 200
         assert not path.exists()
-
-
-async def test_tls_serves_https_and_wss(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    tls = TlsFiles(cert_file=str(tmp_path / "cert.pem"), key_file=str(tmp_path / "key.pem"))
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    async with ui_house(stations={"keba": 1}) as house:
-        async with house.serving(msgspec.structs.replace(ANYWHERE, tls=tls)) as server:
-            assert server.urls[0].startswith("https://")
-            stream = await trio.open_ssl_over_tcp_stream(
-                "127.0.0.1", server.port, ssl_context=context, https_compatible=True
-            )
-            async with stream:
-                assert (await exchange(stream, "GET", "/healthz")).status == 200
-                assert stream.selected_alpn_protocol() == "http/1.1"
-            plain = await server.stream()
-            async with plain:
-                await plain.send_all(b"GET / HTTP/1.1\r\n\r\n")
-                with trio.fail_after(PATIENCE):
-                    assert await plain.receive_some() in (b"",) or True
-        missing = TlsFiles(cert_file=str(tmp_path / "none.pem"), key_file=str(tmp_path / "key.pem"))
-        with pytest.raises(BaseExceptionGroup) as caught:
-            async with house.serving(msgspec.structs.replace(ANYWHERE, tls=missing)):
-                pass
-        assert "none.pem" in str(caught.value.exceptions[0])
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ DEFAULTS = {
     "uiServer.accessPolicy.allowLoopbackProxy": False,
     "uiServer.accessPolicy.allowedHosts": [],
     "uiServer.accessPolicy.allowedOrigins": [],
+    "uiServer.tls": None,
     "uiServer.metrics.enabled": False,
     "uiServer.metrics.softSampleCap": 5000,
     "uiServer.securityHeaders.strictTransportSecurity": False,
