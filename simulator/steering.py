@@ -82,8 +82,6 @@ class UiService:
         :raises UiCannotListen: an address that was asked for cannot be had.
         """
         settings = _settings_of(loaded)
-        for warning in settings.warnings():
-            log.warning(warning)
         try:
             await self._serve(settings, control)
         except UiCannotListen as error:
