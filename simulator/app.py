@@ -193,7 +193,7 @@ class Simulator:
             yield Dialer(limits=limits)
             return
         async with open_hub() as hub:
-            yield Dialer(limits=limits, hub=hub)
+            yield Dialer(limits=limits, hub=hub, hub_only=self.config.transport == "hub")
 
     async def _run(
         self, root: trio.Nursery, dialer: Dialer, state: State[StationPast] | None, directory: Path | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -353,6 +354,8 @@ def _check_meaning(config: SimulatorConfig, document: dict[str, Any], report: Re
     for name in ("logFile", "logErrorFile"):
         if document.get(name) == "":
             report.error((name,), "is empty", "write a file name, or logEnabled: false for no log")
+    if config.transport == "hub" and not hasattr(select, "epoll"):
+        report.error(("transport",), "this operating system has no epoll, which the hub needs", "write auto")
     worker = config.worker
     if worker.process_type == "dynamicPool" and worker.pool_min_size > worker.pool_max_size:
         message = f"{worker.pool_min_size} is above poolMaxSize, {worker.pool_max_size}, which counts"

@@ -33,7 +33,10 @@ class WebSocketOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     per_message_deflate: Annotated[
         bool, doc("Offer compression (RFC 7692); an object counts as true", schema={"type": ["boolean", "object"]})
     ] = False
-    local_address: Annotated[str | None, doc("Local address to connect from")] = None
+    local_address: Annotated[
+        tuple[str, ...],
+        doc("Local address to connect from, or a list to take in turn: each has its own TCP ports", schema=TEXTS),
+    ] = ()
     family: Annotated[Literal[0, 4, 6], doc("IP version to connect with: 4, 6, or 0 for either")] = 0
     ca: Annotated[
         tuple[str, ...], doc("Trusted certificate authorities: PEM text or path, or a list of them", schema=TEXTS)

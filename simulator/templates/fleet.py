@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -175,6 +176,8 @@ class _Planner:
             loaded = self._template(entry, position)
             if loaded is not None:
                 tag_file = self._tag_file(loaded)
+                urls = self._urls(loaded, position)
+                self._check_transport(loaded, position, urls)
                 entries.append(
                     FleetEntry(
                         position=position,
@@ -183,7 +186,7 @@ class _Planner:
                         loaded=loaded,
                         id_tags=self._read_tags(tag_file) if tag_file else (),
                         tag_file=tag_file,
-                        supervision_urls=self._urls(loaded, position),
+                        supervision_urls=urls,
                         vehicles=self._vehicles_of(loaded),
                     )
                 )
@@ -293,6 +296,16 @@ class _Planner:
             message = f"neither this file nor the template of stationTemplateUrls[{position}] says where to connect to"
             self.report.error(("supervisionUrls",), message, 'for example "ws://localhost:8010", or --csms URL')
         return urls
+
+    def _check_transport(self, loaded: LoadedTemplate, position: int, urls: Sequence[str]) -> None:
+        """The hub carries plain WebSockets; who asks for it by name gets nothing else."""
+        if self.config.config.transport != "hub":
+            return
+        secure = next((url for url in urls if urlsplit(url).scheme == "wss"), None)
+        if secure is not None or loaded.template.ws_options.per_message_deflate:
+            what = f"connects to {show_url(secure)}" if secure is not None else "asks for compression"
+            message = f"hub serves ws:// without compression, and stationTemplateUrls[{position}] {what}"
+            self.report.error(("transport",), message, "write auto: it takes the hub where it can")
 
 
 def _known_templates(name: str) -> str:

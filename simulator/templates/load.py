@@ -207,8 +207,9 @@ def _normalise(document: dict[str, Any]) -> None:
         }
     if "perMessageDeflate" in options:
         options["perMessageDeflate"] = options["perMessageDeflate"] is not False
-    if "ca" in options:
-        options["ca"] = texts(options["ca"])
+    for name in ("ca", "localAddress"):
+        if name in options:
+            options[name] = texts(options[name])
 
 
 def _text(value: Any) -> str:

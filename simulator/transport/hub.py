@@ -40,20 +40,14 @@ _BATCH = 256
 
 
 class Hub:
-    """The epoll set of a process and the connections in it. Made by :func:`open_hub`.
+    """The epoll set of a process and the connections in it. Made by :func:`open_hub`."""
 
-    :param rest: wall seconds between two rounds.
-    """
-
-    def __init__(self, rest: float) -> None:
-        self._rest = rest
+    def __init__(self) -> None:
         self._epoll = select.epoll()
         self._connections: dict[int, HubConnection] = {}
         self._deadlines: list[tuple[float, int, HubConnection]] = []
         self._order = count()
         self._sleep: trio.CancelScope | None = None
-        #: Rounds so far.
-        self.rounds = 0
 
     def __len__(self) -> int:
         """Connections, those that are closing among them."""
@@ -109,14 +103,16 @@ class Hub:
     # -- tasks -------------------------------------------------------------------------------------------------------
 
     async def serve(self) -> None:
-        """Serve sockets, for ever."""
+        """Serve sockets, for ever.
+
+        A pause after each round, in which more messages gather, was measured and brings nothing: they gather while this
+        and the other tasks work. It would only make the central system look slower than it is.
+        """
         fd = self._epoll.fileno()
         while True:
             await trio.lowlevel.wait_readable(fd)
             while self._round() == _BATCH:
                 await trio.lowlevel.checkpoint()
-            if self._rest:
-                await trio.sleep(self._rest)
 
     async def keep_time(self) -> None:
         """Tell connections when their time is up, for ever."""
@@ -141,7 +137,6 @@ class Hub:
 
     def _round(self) -> int:
         """Serve the sockets that are ready, at most a batch of them; returns how many."""
-        self.rounds += 1
         connections = self._connections
         ready = self._epoll.poll(0, _BATCH)
         for fd, events in ready:
@@ -181,16 +176,13 @@ class Hub:
 
 
 @contextlib.asynccontextmanager
-async def open_hub(rest: float = 0.0) -> AsyncIterator[Hub]:
+async def open_hub() -> AsyncIterator[Hub]:
     """A hub for the time of an ``async with``. Its connections should end before it; what is left is cut off.
 
     A cancellation from outside ends the body, and only then the hub: connections that close because of it can still
     say so to their peers.
-
-    :param rest: wall seconds in which the hub lets messages gather after each round of reading; 0: none. A message
-        waits for them at most that long, and each round serves all that have come.
     """
-    hub = Hub(rest)
+    hub = Hub()
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import re
 import socket
 import ssl
@@ -28,6 +27,7 @@ from simulator.transport.connection import (
     TlsFailed,
     status_line,
 )
+from simulator.transport.dialing import Sources, connect_fault
 from simulator.transport.hub import Hub
 from simulator.transport.hub_connection import HubConnection
 from simulator.transport.link import REFUSAL_BODY, Link, Refusal
@@ -93,15 +93,23 @@ class Dialer:
     :param open_stream: replaces TCP, given host and port; for tests over memory streams.
     :param limits: bounds of every connection.
     :param hub: serves the connections that it can: those over plain TCP without compression.
+    :param hub_only: open no other connections.
     """
 
     def __init__(
-        self, *, open_stream: OpenStream | None = None, limits: Limits | None = None, hub: Hub | None = None
+        self,
+        *,
+        open_stream: OpenStream | None = None,
+        limits: Limits | None = None,
+        hub: Hub | None = None,
+        hub_only: bool = False,
     ) -> None:
         self._open_stream = open_stream
         self._hub = hub
+        self._hub_only = hub_only
         self._limits = limits or Limits()
         self._tls = TlsContexts()
+        self._sources = Sources()
 
     @contextlib.asynccontextmanager
     async def open(
@@ -128,6 +136,8 @@ class Dialer:
         :raises OpenFailed: one of its kinds, when no connection comes about.
         """
         target = Target(url)
+        if self._hub_only and (target.secure or options.per_message_deflate):
+            raise OpenFailed("url", f"{target.shown}: the transport is hub: ws:// without compression; auto takes all")
         request = _request(target, subprotocols, options, basic_auth)
         if options.handshake_timeout is not None:
             open_timeout = min(open_timeout, options.handshake_timeout / 1000)
@@ -215,27 +225,14 @@ class Dialer:
         try:
             if self._open_stream is not None:
                 return await self._open_stream(target.host, target.port)
-            if not options.family:
-                return await trio.open_tcp_stream(target.host, target.port, local_address=options.local_address)
-            return await _dial_family(target, options)
+            return await self._sources.connect(
+                target.host, target.port, family=options.family, local=options.local_address
+            )
         except (socket.gaierror, UnicodeError) as error:
             reason = error.strerror if isinstance(error, socket.gaierror) else str(error)
             raise OpenFailed("resolve", f"{target.shown}: cannot resolve {target.host}: {reason}") from error
         except (OSError, ValueError) as error:
-            raise OpenFailed("connect", f"{target.shown}: cannot connect: {_connect_fault(error)}") from error
-
-
-async def _dial_family(target: Target, options: WebSocketOptions) -> trio.abc.Stream:
-    """Connect with one IP version; addresses are tried in the resolver's order."""
-    family = socket.AF_INET if options.family == 4 else socket.AF_INET6
-    found = await trio.socket.getaddrinfo(target.host, target.port, family, socket.SOCK_STREAM)
-    failed: OSError | None = None
-    for *_, address in found:
-        try:
-            return await trio.open_tcp_stream(str(address[0]), target.port, local_address=options.local_address)
-        except OSError as error:
-            failed = failed or error
-    raise failed or OSError(f"{target.host} has no IPv{options.family} address")
+            raise OpenFailed("connect", f"{target.shown}: cannot connect: {connect_fault(error)}") from error
 
 
 async def _secure(
@@ -252,16 +249,6 @@ async def _secure(
             raise TlsFailed(f"{target.shown}: TLS handshake failed: {describe(error)}", fault_of(error)) from error
         raise
     return secured
-
-
-def _connect_fault(error: OSError | ValueError) -> str:
-    """The distinct reasons why no address of a host could be connected to."""
-    cause = error.__cause__
-    errors = cause.exceptions if isinstance(cause, BaseExceptionGroup) else (error,)
-    reasons = [
-        os.strerror(each.errno).lower() if isinstance(each, OSError) and each.errno else str(each) for each in errors
-    ]
-    return "; ".join(dict.fromkeys(reasons))
 
 
 def _request(

@@ -747,7 +747,7 @@ async def test_the_local_address_of_the_options_is_used() -> None:
     families: tuple[Literal[0, 4], ...] = (0, 4)
     async with own_server(note) as url:
         for family in families:
-            options = WebSocketOptions(local_address="127.0.0.2", family=family)
+            options = WebSocketOptions(local_address=("127.0.0.2",), family=family)
             async with open_connection(url, options=options) as connection:
                 await end_of(connection)
     assert [remote.partition(":")[0] for remote in remotes] == ["127.0.0.2"] * 2

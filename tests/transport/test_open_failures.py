@@ -260,7 +260,7 @@ async def test_an_unknown_host_is_told_in_one_line(family: Any) -> None:
 @within(10)
 async def test_a_local_address_that_is_not_ours_is_told() -> None:
     async with raw_server(lambda peer: peer.read_to_end()) as url:
-        error = await failure(url, options=WebSocketOptions(local_address="192.0.2.1"))
+        error = await failure(url, options=WebSocketOptions(local_address=("192.0.2.1",)))
     assert error.stage == "connect"
     assert "192.0.2.1" in str(error)
 

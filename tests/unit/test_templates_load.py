@@ -80,7 +80,7 @@ DEFAULTS = {
     "automaticTransactionGeneratorPersistentConfiguration": True,
     "wsOptions": {
         "headers": {}, "origin": None, "auth": None, "handshakeTimeout": None, "maxPayload": 16 * 1024 * 1024,
-        "perMessageDeflate": False, "localAddress": None, "family": 0, "ca": [], "cert": None, "key": None, "pfx": None,
+        "perMessageDeflate": False, "localAddress": [], "family": 0, "ca": [], "cert": None, "key": None, "pfx": None,
         "passphrase": None, "servername": None, "rejectUnauthorized": True, "minVersion": None, "ciphers": None,
     },
     "authorizationFile": None,

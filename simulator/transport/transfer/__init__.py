@@ -43,7 +43,7 @@ class Transfers:
                 await self._ftp(target, options).download(sink, self._ftp_threads)
             else:
                 # Plain http needs the context too: a redirection may lead to https.
-                context, address = self._context(options), options.local_address
+                context, address = self._context(options), _local_address(options)
                 await http.download(target, sink, context=context, limits=self._limits, local_address=address)
         except TransferFailed as error:
             raise TransferFailed(f"cannot fetch {_shown(url)}: {error}", error.fault) from error.__cause__
@@ -63,14 +63,14 @@ class Transfers:
             if target.scheme in {"ftp", "ftps"}:
                 await self._ftp(target, options).upload(name, content, self._ftp_threads)
             else:
-                context, address = self._context(options), options.local_address
+                context, address = self._context(options), _local_address(options)
                 await http.upload(target, name, content, context=context, limits=self._limits, local_address=address)
         except TransferFailed as error:
             raise TransferFailed(f"cannot send {name} to {_shown(url)}: {error}", error.fault) from error.__cause__
 
     def _ftp(self, target: Target, options: WebSocketOptions) -> FtpTransfer:
         context = self._context(options) if target.scheme == "ftps" else None
-        return FtpTransfer(target, context=context, limits=self._limits, local_address=options.local_address)
+        return FtpTransfer(target, context=context, limits=self._limits, local_address=_local_address(options))
 
     def _context(self, options: WebSocketOptions) -> ssl.SSLContext:
         try:
@@ -84,3 +84,8 @@ def _shown(url: str) -> str:
         return Target(url).shown
     except TransferFailed:
         return repr(url.split("@")[-1][:80])
+
+
+def _local_address(options: WebSocketOptions) -> str | None:
+    # One transfer at a time: the first address has ports enough.
+    return options.local_address[0] if options.local_address else None
