@@ -114,7 +114,8 @@ def _allow_connections(number: int) -> None:
     if allowed is not None:
         tell(
             f"warning: this process may open {allowed} files and needs about {wanted}: some stations will not connect; "
-            f"raise the limit (ulimit -n {wanted}), or run fewer with --stations"
+            f"raise the hard limit (ulimit -Hn {wanted} as root, LimitNOFILE= of systemd, --ulimit nofile={wanted} of "
+            "docker), or run fewer with --stations"
         )
 
 

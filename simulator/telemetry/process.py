@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 import trio
@@ -13,6 +14,9 @@ from simulator.clock import Clock
 
 #: Wall seconds between two looks at how late the process is.
 PROBE_EVERY = 0.5
+
+#: As high as the limit of open files is raised unasked.
+MOST_FILES = 1024 * 1024
 
 
 class SpeedProbe:
@@ -75,17 +79,22 @@ def max_rss_mib() -> float | None:
 
 
 def allow_open_files(wanted: int) -> int | None:
-    """Let this process have ``wanted`` files open; returns how many it may where the system does not allow that."""
+    """Let this process have ``wanted`` files open, and more where it may; returns how many it may if fewer.
+
+    The soft limit goes up to the hard one at once, as stations may be added later; the hard one is its owner's.
+    """
     try:
         import resource
     except ImportError:  # pragma: no cover - Windows has no such limit
         return None
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    if soft == resource.RLIM_INFINITY:
         return None
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    except (OSError, ValueError):  # macOS has a limit of its own below the one that it tells
-        allowed = soft
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    # macOS has a limit of its own below the one that it tells: what is wanted may pass where the most does not.
+    for limit in (max(most, wanted), most, wanted):
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+            break
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return allowed if allowed < wanted else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import select
 import string
 from collections import Counter
 from collections.abc import Sequence
@@ -382,6 +383,27 @@ def test_namesakes_with_another_hash_may_live_on_different_central_systems(tmp_p
     assert len(plan(tmp_path, [("a", 2), ("b", 2)]).stations) == 4
     assert len(errors_of(tmp_path, [("a", 2), ("c", 2)])) == 1
     assert len(errors_of(tmp_path, [("a", 2), ("b", 2)], csms=["ws://same"])) == 1
+
+
+def test_the_hub_is_refused_what_it_cannot_carry_and_auto_is_not(tmp_path: Path) -> None:
+    write(tmp_path / "plain.json", {**BASE, "supervisionUrls": "ws://one"})
+    write(tmp_path / "tls.json", {**BASE, "nameSuffix": "-T", "supervisionUrls": "wss://user:secret@two/ocpp"})
+    write(tmp_path / "zip.json", {**BASE, "nameSuffix": "-Z", "wsOptions": {"perMessageDeflate": True}})
+    assert len(plan(tmp_path, [("plain", 2)], transport="hub").stations) == 2
+    mend = "write auto: it takes the hub where it can"
+    place = f"{tmp_path / 'config.json'}: transport: hub serves ws:// without compression, and stationTemplateUrls[1]"
+    for name, what in (("tls", "connects to wss://two/ocpp"), ("zip", "asks for compression")):
+        entries = [("plain", 1), (name, 1)]
+        assert errors_of(tmp_path, entries, transport="hub") == [f"{place} {what}; {mend}"]
+        assert len(plan(tmp_path, entries).stations) == 2
+
+
+def test_the_hub_needs_epoll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "epoll", raising=False)
+    write(tmp_path / "plain.json", BASE)
+    line = f"{tmp_path / 'config.json'}: transport: this operating system has no epoll, which the hub needs; write auto"
+    assert errors_of(tmp_path, [("plain", 1)], transport="hub") == [line]
+    assert len(plan(tmp_path, [("plain", 1)]).stations) == 1
 
 
 def test_a_name_suffix_parts_twins(tmp_path: Path) -> None:
