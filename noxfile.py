@@ -2,7 +2,7 @@
 
 `nox` runs the tests on the current interpreter, then lint, types, import rules and the generated documents.
 `nox -s tests-3.12` runs the tests on another interpreter (skipped where it is missing);
-`nox -s interop`, `dashboard`, `browser`, `bench` and `soak` run by name.
+`nox -s interop`, `dashboard`, `browser`, `databases`, `bench` and `soak` run by name.
 Arguments after `--` go to the tool of the session.
 """
 
@@ -25,6 +25,8 @@ SUITES_BY_NAME = ["interop", "browser"]
 # What a central system of the interop tests is made of.
 WEBSOCKETS = "websockets>=15"
 PLAYWRIGHT = "playwright>=1.50"
+# A second driver of PostgreSQL; the first of each database comes with the project's extra `databases`.
+PG8000 = "pg8000>=1.31"
 # pytest refuses to deselect a marker that it does not know.
 MARKERS = {line.partition(":")[0] for line in PYPROJECT["tool"]["pytest"]["ini_options"]["markers"]}
 
@@ -127,6 +129,22 @@ def browser(session: nox.Session) -> None:
     # What is tested is a process of its own, and starts while others do: these tests last longer than the rest.
     unwatched = ("-o", "faulthandler_timeout=0")
     session.run("pytest", "tests/browser", "-m", "browser", "--timeout=300", *unwatched, *session.posargs)
+
+
+@nox.session
+def databases(session: nox.Session) -> None:
+    """Performance records in real servers: PostgreSQL, MariaDB, and FerretDB for the protocol of MongoDB.
+
+    A server that is not installed is skipped, unless DATABASES_REQUIRED names its kind.
+    """
+    install(session, "test")
+    session.install(".[databases]", PG8000)
+    # The time that servers take to start is not the tests'.
+    limits = ("--timeout=150", "-o", "timeout_func_only=true", "-o", "faulthandler_timeout=0")
+    session.run(
+        *("pytest", "tests/databases", "-m", "databases", *limits, *session.posargs),
+        env={"DATABASES_CACHE": session.create_tmp()},
+    )
 
 
 @nox.session
