@@ -65,11 +65,17 @@ class Server:
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             self._as = {"user": _known_user(user, "nobody"), "group": _known_group(user), "extra_groups": []}
         self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"simulator-{self.kind}-"))
+        # Where root's own temporary folders are, nobody else may look.
+        self.folder = Path(tempfile.mkdtemp(prefix=f"simulator-{self.kind}-", dir="/tmp" if self._as else None))
+        self._as["env"] = {**os.environ, "TMPDIR": str(self.folder)}
         self._log = self.folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
-        if self._as:
-            shutil.chown(self.folder, self._as["user"], self._as["group"])
+        self._give(self.folder)
+
+    def _give(self, path: Path) -> None:
+        """Make it the server's own."""
+        if "user" in self._as:
+            shutil.chown(path, self._as["user"], self._as["group"])
 
     # -- what each kind says -----------------------------------------------------------------------------------------
 
@@ -255,11 +261,10 @@ class FerretDb(Server):
     kind = "mongodb"
 
     def __init__(self, built: Path) -> None:
-        self._built = built
         super().__init__("nobody")
+        self._built = shutil.copy(built, self.folder / built.name)
         (self.folder / "data").mkdir()
-        if self._as:
-            shutil.chown(self.folder / "data", self._as["user"], self._as["group"])
+        self._give(self.folder / "data")
         self.start()
 
     def command(self) -> Sequence[str]:

@@ -54,7 +54,8 @@ class RecordWriter:
         self._where = where
         self._buffer = buffer
         self._retry_after = retry_after
-        self._run_id = secrets.token_hex(8)
+        #: Makes keys unique, and sorts them by time.
+        self._run_id = f"{round(time.time() * 1000):012x}-{secrets.token_hex(4)}"
         self._brought = 0
         self._stored = self._dropped = 0
         self._waiting: deque[Record] = deque()
