@@ -10,6 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from tests.databases.servers import KINDS, FerretDb, NotHere, Server, start_buil
 
 #: Wall seconds for Go, which compiles a database with all that it needs.
 BUILD_WITHIN = 180.0
+
+#: What the tests themselves read the databases with.
+DRIVERS = {"postgresql": "psycopg", "mariadb": "pymysql", "mongodb": "pymongo"}
 
 Building = Callable[[], Path]
 
@@ -67,6 +71,8 @@ def servers(building: Building) -> Iterator[Callable[[str], Server]]:
     def start(kind: str) -> Server:
         if kind not in running and kind not in missing:
             try:
+                if find_spec(DRIVERS[kind]) is None:
+                    raise NotHere(f"the Python package {DRIVERS[kind]} is not installed")
                 running[kind] = FerretDb(building()) if kind == "mongodb" else KINDS[kind]()
             except NotHere as error:
                 missing[kind] = str(error)

@@ -79,6 +79,8 @@ def test_sqlite(tmp_path: Path) -> None:
     indirect=["server"],
 )
 def test_database(server: Server, kind: str, scheme: str, tmp_path: Path) -> None:
+    if scheme.endswith("pg8000"):
+        pytest.importorskip("pg8000")
     store_all(settings(kind, server.uri(scheme)), tmp_path)
     assert without_keys(server.records()) == RECORDS
 
