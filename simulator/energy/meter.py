@@ -34,7 +34,15 @@ from simulator.energy.meter_drawing import (
     raised_soc,
 )
 from simulator.energy.meter_plan import SIDE_FLOWS, Channel, MeterPlan
-from simulator.energy.meter_values import CURRENT, INTERVALS, REGISTERS, SOC, Measurand, Sample
+from simulator.energy.meter_values import (
+    CURRENT,
+    INTERVALS,
+    POWER_OFFERED,
+    REGISTERS,
+    SOC,
+    Measurand,
+    Sample,
+)
 from simulator.energy.plugged_vehicle import NOTHING, ChargingState, PluggedVehicle
 from simulator.energy.vehicle import Goal, VehicleModel, arrival_soc
 
@@ -431,8 +439,8 @@ class ConnectorMeter:
             return self.soc
         if measurand == CURRENT:  # on the neutral conductor
             return neutral_current(reading.currents[-3:] if self._plan.lines == 3 else reading.currents)
-        if slot == 0 and measurand in self._alone:
-            return self._alone[measurand]
+        if (given := self._alone.get(measurand)) is not None:
+            return given / self._plan.lines if slot and measurand == POWER_OFFERED else given
         return derived_value(measurand, slot, reading, self._given_side, self._plan.circuit, self._seed)
 
     # -- the model -------------------------------------------------------------------------------------------------

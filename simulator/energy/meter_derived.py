@@ -59,6 +59,15 @@ def side_flow(number: int, given: Sequence[float | None], active: float, power_f
     return reactive_power(active, power_factor) if number == _REACTIVE_IMPORT else 0.0
 
 
+def _side_power(number: int, slot: int, reading: Reading, given: Sequence[float | None]) -> float:
+    """W or var of one of :data:`SIDE_FLOWS`; on a line in proportion to its active import."""
+    active = reading.powers[0]
+    total = side_flow(number, given, active, reading.power_factor)
+    if slot == 0:
+        return total
+    return total * (reading.powers[slot] / active if active > 0 else 1 / 3)
+
+
 def derived_value(
     measurand: str, slot: int, reading: Reading, given: Sequence[float | None], circuit: Circuit, seed: float
 ) -> float:
@@ -71,19 +80,17 @@ def derived_value(
     active = reading.powers[0]
     load = min(1.0, active / reading.maximum) if reading.maximum > 0 else 0.0
     if (number := _SIDE_POWERS.get(measurand)) is not None:
-        total = side_flow(number, given, active, reading.power_factor)
-        if slot == 0:
-            return total
-        return total * (reading.powers[slot] / active if active > 0 else 1 / 3)
-    if measurand == POWER_OFFERED:
+        return _side_power(number, slot, reading, given)
+    if measurand == POWER_OFFERED and slot == 0:
         return reading.maximum
-    if measurand == CURRENT_OFFERED:
-        return reading.maximum / (circuit.voltage * reading.phases)
+    if measurand in (POWER_OFFERED, CURRENT_OFFERED):
+        by_line = reading.maximum / reading.phases if slot <= reading.phases else 0.0
+        return by_line if measurand == POWER_OFFERED else by_line / circuit.voltage
     if measurand == POWER_FACTOR:
         return reading.power_factor
     if measurand == CURRENT_EXPORT:
-        voltage = reading.voltages[0]
-        return (given[_EXPORT] or 0.0) / (voltage * circuit.conductors) if voltage > 0 else 0.0
+        conductors, voltage = 1 if slot else circuit.conductors, reading.voltages[slot]
+        return _side_power(_EXPORT, slot, reading, given) / (voltage * conductors) if voltage > 0 else 0.0
     if measurand == FREQUENCY:
         return frequency(circuit, stray(seed, _FREQUENCY_NOISE))
     if measurand == TEMPERATURE:

@@ -277,7 +277,7 @@ class MeterPlan:
             yield True, Channel(measurand, main.phase, 0, main)
             if measurand in PHASED and self.lines == 3:
                 usual = measurand in (POWER, CURRENT)
-                suffix = "" if measurand in (CURRENT, ENERGY) else "-N"
+                suffix = "-N" if measurand.startswith("Power.") else ""
                 for index, (line, gauge) in enumerate(zip(LINES, finder.by_line(measurand), strict=True)):
                     yield usual, _line_channel(measurand, line + suffix, index + 1, gauge, main)
             if measurand == CURRENT and not self.circuit.direct:

@@ -61,7 +61,7 @@ MEASURANDS = (
 )
 """The measurands of OCPP 1.6, in the order in which a meter reports them."""
 
-PHASED = frozenset({VOLTAGE, POWER, POWER_EXPORT, POWER_REACTIVE_IMPORT, POWER_REACTIVE_EXPORT, CURRENT, ENERGY})
+PHASED = frozenset(name for name in MEASURANDS if name in (VOLTAGE, ENERGY) or name.startswith(("Power.", "Current.")))
 """Those that can be asked for by phase."""
 
 _Units = dict[str | None, tuple[float, int]]

@@ -107,10 +107,10 @@ def test_one_phase_can_be_asked_for_by_either_name() -> None:
 
 
 def test_names_are_compared_exactly_and_unknown_ones_reported() -> None:
-    text = f"SoC,{POWER},Power.Apparent,voltage,Voltage.L4,Power.Offered.L1,,{POWER}"
+    text = f"SoC,{POWER},Power.Apparent,voltage,Voltage.L4,Frequency.L1,,{POWER}"
     answer = parse_measurands(text)
     assert answer.wanted == ((SOC, None), (POWER, None))
-    assert answer.unsupported == ("Power.Apparent", "voltage", "Voltage.L4", "Power.Offered.L1")
+    assert answer.unsupported == ("Power.Apparent", "voltage", "Voltage.L4", "Frequency.L1")
     assert parse_measurands("Voltage.L1,Voltage.L2,Voltage.L1-L2", phases=1).wanted == ((VOLTAGE, "L1"),)
     assert parse_measurands("Voltage.L1", phases=0).unsupported == ("Voltage.L1",)
     assert parse_measurands(None).wanted == ()

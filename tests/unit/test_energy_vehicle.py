@@ -353,6 +353,33 @@ def test_every_measurand_of_the_standard_is_delivered() -> None:
     assert values[POWER_EXPORT] == 0
 
 
+def test_a_measurand_of_one_line_agrees_with_the_whole() -> None:
+    meter = plugged(vehicle(ac_phases=2, power_factor=0.9), entry(POWER_EXPORT, value=900, fluctuation_percent=0))
+    meter.advance(3600, 11_040, Random(1))
+    for measurand, used in (
+        (POWER_OFFERED, 3),
+        (POWER_EXPORT, 2),
+        (POWER_REACTIVE_IMPORT, 2),
+        (CURRENT, 2),
+        (CURRENT_OFFERED, 3),
+        ("Current.Export", 2),
+    ):
+        whole = shown(meter, measurand)[measurand]
+        parts = [shown(meter, f"{measurand}.{line}")[f"{measurand}.{line}"] for line in ("L1", "L2-N", "L3")]
+        # Of currents the whole is the mean.
+        assert whole == pytest.approx(sum(parts) / (3 if measurand.startswith("Current.") else 1), abs=0.03)
+        assert parts[0] == pytest.approx(parts[1], rel=0.02)
+        assert (parts[2] > 0) is (used == 3)
+    assert shown(meter, f"{POWER_FACTOR}.L2") == {f"{POWER_FACTOR}.L2": 0.9}
+    one_phase = plugged(vehicle())
+    one_phase.advance(60, 1380, Random(1), phases=1)
+    assert shown(one_phase, f"{CURRENT_OFFERED}.L1,{CURRENT_OFFERED}.L2,{POWER_OFFERED}.L1-N") == {
+        f"{POWER_OFFERED}.L1-N": 1380,
+        f"{CURRENT_OFFERED}.L1": 6,
+        f"{CURRENT_OFFERED}.L2": 0,
+    }
+
+
 def test_reactive_power_follows_from_the_power_factor() -> None:
     meter = plugged(vehicle(power_factor=0.8))
     meter.advance(3600, 11_040, Random(1))
@@ -581,7 +608,7 @@ def test_power_is_voltage_by_current_by_phases_by_power_factor_within_every_limi
     for elapsed, limit in stretches:
         before = meter.transaction_wh
         meter.advance(elapsed, limit, rng, phases=phases)
-        assert meter.transaction_wh - before <= limit * elapsed / 3600 * (1 + 1e-9)
+        assert meter.transaction_wh - before <= limit * elapsed / 3600 * (1 + 1e-9) + 1e-9
         assert meter.power_w <= limit * (1 + 1e-9)
         values: dict[str, dict[str | None, float]] = defaultdict(dict)
         for sample in meter.samples(wanted):
@@ -596,6 +623,9 @@ def test_power_is_voltage_by_current_by_phases_by_power_factor_within_every_limi
         if circuit.phases == 3:
             assert all(powers[line] <= limit / used * (1 + 1e-9) for line in ("L1", "L2", "L3"))
         grain = 1.0 if any(entry.unit == "kW" for entry in entries) else 0.01
+        assert powers[None] <= max(model.power_limit(circuit), model.idle_power_w) + grain
+        if circuit.phases and model.ac_max_current_a is not None and powers[None] > model.idle_power_w + grain:
+            assert all(current <= model.ac_max_current_a + 0.01 for current in currents.values())
         assert sum(powers[line] for line in powers if line) in (0, pytest.approx(powers[None], abs=2 * grain))
         for line, power in powers.items():
             count = 1 if line else conductors
