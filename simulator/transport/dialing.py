@@ -33,7 +33,7 @@ _MENDS = {
 }
 # On Linux every address of 127.0.0.0/8 is this machine's. So many are tried at once; each has its own ports.
 _LOOPBACK_SOURCES = 253
-_SOURCES_AT_ONCE = 4
+_SOURCES_AT_ONCE = 8
 
 
 class Sources:
@@ -41,7 +41,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._turns = count()
-        # How many loopback addresses have run out of ports: the next connection begins with the one after them.
+        # How many loopback addresses have run out of ports: the next connection comes from the one after them.
         self._used_up = 0
 
     async def connect(self, host: str, port: int, *, family: int, local: Sequence[str]) -> trio.SocketStream:
@@ -84,34 +84,32 @@ class Sources:
         failed: OSError | None = None
         for source in self._sources(address, local):
             try:
-                stream = await _connect(address, port, source)
+                return await _connect(address, port, source)
             except OSError as error:
                 if error.errno not in _NO_PORT_LEFT:
                     raise
                 failed = error
-            else:
-                self._remember(source, local)
-                return stream
         assert failed is not None
         raise failed
 
     def _sources(
         self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, local: Sequence[str]
     ) -> Iterator[str | None]:
+        """Where to connect from. The next one is asked for when the last has no port left."""
         if local:
             first = next(self._turns)
             yield from (local[(first + step) % len(local)] for step in range(len(local)))
         elif address.version == 4 and address.is_loopback and sys.platform == "linux":
-            for step in range(_SOURCES_AT_ONCE):
-                yield _loopback((self._used_up + step) % (_LOOPBACK_SOURCES + 1))
-            # Those that ran out first may have ports again.
-            yield from (_loopback(number) for number in range(self._used_up))
+            for _ in range(_SOURCES_AT_ONCE):
+                number = self._used_up
+                yield _loopback(number)
+                # Of all that connect at the same time, only the first moves on.
+                if number == self._used_up:
+                    self._used_up = (number + 1) % (_LOOPBACK_SOURCES + 1)
+            # The first may have ports again.
+            yield None
         else:
             yield None
-
-    def _remember(self, source: str | None, local: Sequence[str]) -> None:
-        if not local:
-            self._used_up = 0 if source is None else int(source.rpartition(".")[2]) - 1
 
 
 def _loopback(number: int) -> str | None:

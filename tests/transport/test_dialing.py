@@ -59,12 +59,28 @@ async def test_further_loopback_addresses_are_taken_when_ports_run_out(kernel: K
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is nobody's address")
+async def test_many_at_once_spread_as_well(kernel: Kernel) -> None:
+    sources = Sources()
+    taken: list[Any] = []
+
+    async def one() -> None:
+        taken.extend(await sources_of(sources, 1))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(6 * PORTS):
+            nursery.start_soon(one)
+    assert set(Counter(taken).values()) == {PORTS}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is nobody's address")
 async def test_ports_that_are_free_again_are_found(kernel: Kernel) -> None:
     sources = Sources()
     await sources_of(sources, 2 * PORTS)
-    kernel.used.update({f"127.0.0.{number}": PORTS for number in range(2, 20)})
+    kernel.used.update({f"127.0.0.{number}": PORTS for number in range(2, 255)})
     kernel.used[None] = 0
     assert await sources_of(sources, PORTS) == [None] * PORTS
+    with pytest.raises(OSError, match="Cannot assign"):
+        await sources_of(sources, 1)
 
 
 async def test_the_addresses_of_the_options_take_turns_and_help_each_other_out(kernel: Kernel) -> None:
