@@ -21,7 +21,7 @@ IdTag: TypeAlias = Annotated[str, Meta(description="RFID tag, at most 20 charact
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Parameters of a procedure. Members that a procedure does not know are passed over."""
+    """Parameters of a procedure. Members that it does not know are passed over, with a warning in the answer."""
 
 
 class StationsRequest(Request, frozen=True, kw_only=True):
@@ -45,6 +45,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
         dict[str, Any] | None, Meta(description="Its parameters, in a failure; without secrets")
     ] = None
     error_message: Annotated[str | None, Meta(description="Why, in one line")] = None
+    warnings: Annotated[list[str] | None, Meta(description="What was passed over, a line each")] = None
 
 
 class FailedResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

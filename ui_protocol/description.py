@@ -54,7 +54,7 @@ for itself (those below with `hashIds`, unless an answer of their own is given) 
 and which did not (`hashIdsFailed`), and why (`responsesFailed`: the central system's answer as `commandResponse`,
 or a line as `errorMessage`). It is a success if every station was one. Without `hashIds` all stations are meant; an
 empty list is a failure. A station without connection fails at once, one that the central system does not answer
-after a time. Passwords, authorization keys and private keys are in no answer.
+after a time. Members of the payload that a procedure does not know are passed over and named in `warnings`. Passwords, authorization keys and private keys are in no answer.
 
 ## Procedures
 """
@@ -89,7 +89,7 @@ def _procedure(procedure: Procedure, schemas: tuple[Any, Any], defined: dict[str
 
 
 def _is_common(line: str) -> bool:
-    return line.startswith(("| `status`", "| `command`", "| `requestPayload`", "| `errorMessage`"))
+    return line.startswith(("| `status`", "| `command`", "| `requestPayload`", "| `errorMessage`", "| `warnings`"))
 
 
 def _members(schema: dict[str, Any], defined: dict[str, Any]) -> list[str]:

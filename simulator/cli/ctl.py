@@ -130,6 +130,8 @@ def ctl(
         return 0
     answer = client.call(procedure, parameters)
     give(_text(answer, compact=compact))
+    for warning in answer.get("warnings") or ():
+        tell(f"warning: {warning}")
     if answer.get("status") == "success":
         return 0
     reason = answer.get("errorMessage") or _first_reason(answer)

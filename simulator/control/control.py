@@ -30,9 +30,15 @@ from simulator.telemetry.wire_log import WireFrame, WireLog
 from simulator.templates.fleet import FleetPlan
 from ui_protocol.base import Request, Response, StationsRequest, StationsResponse
 from ui_protocol.procedures import PROCEDURES, Procedure, find_procedure
-from ui_protocol.requests import Direction
+from ui_protocol.requests import Direction, StationOptions
 
 log = get_logger("simulator.control")
+
+#: Members that clients of other simulators send along as a matter of course; they mean nothing here and harm nobody.
+_OF_OTHERS = frozenset(
+    {"connectorId", "customData", "evseId", "idTag", "meterStop", "ocppVersion", "responsesFailed", "timestamp"}
+)
+_MOST_WARNINGS = 20
 
 #: Wrong spellings of ``hashIds``: passed over, they would make a request for one station one for all of them.
 _ALMOST_HASH_IDS = frozenset({"hashid", "hashids", "hash_id", "hash_ids"})
@@ -135,7 +141,9 @@ class Control:
             raise Failed(str(error).replace("Object missing", "missing").replace(" - at `$.", ": `")) from None
         if isinstance(request, StationsRequest) and request.hash_ids == ():
             raise Failed("hashIds is an empty list: name the stations, or leave it out to mean all of them")
-        return await HANDLERS[procedure.name](Asked(self, procedure, payload, request, follower))
+        answer = await HANDLERS[procedure.name](Asked(self, procedure, payload, request, follower))
+        warnings = passed_over(procedure, payload)
+        return msgspec.structs.replace(answer, warnings=warnings) if warnings else answer
 
     # -- stations ----------------------------------------------------------------------------------------------------
 
@@ -171,6 +179,24 @@ class Control:
         if self.wire_log is None:
             raise Failed("the messages of the OCPP wire are not kept")
         return self.wire_log.read(hash_ids, action=action, direction=direction, after=after, limit=limit)
+
+
+def passed_over(procedure: Procedure, payload: Mapping[str, Any]) -> list[str]:
+    """What to say of members of the payload that have no meaning; a client may have meant another one."""
+    unknown = _unknown_members(payload, procedure.request)
+    if isinstance(options := payload.get("options"), dict) and procedure.name == "addChargingStations":
+        unknown += [(f"options.{name}", guess) for name, guess in _unknown_members(options, StationOptions)]
+    return [
+        f"{procedure.name} knows no member {name}" + (f"; did you mean {guess}?" if guess else "")
+        for name, guess in unknown[:_MOST_WARNINGS]
+    ]
+
+
+def _unknown_members(payload: Mapping[str, Any], kind: type[msgspec.Struct]) -> list[tuple[str, str | None]]:
+    known = kind.__struct_encode_fields__
+    return [
+        (name[:100], nearest(name[:100], known)) for name in payload if name not in known and name not in _OF_OTHERS
+    ]
 
 
 def _unknown(name: str) -> str:

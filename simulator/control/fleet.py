@@ -117,7 +117,9 @@ class Fleet:
     # -- life --------------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Own the stations: start every one at the configured pace and supervise them until cancelled.
+        """Own the stations: start them at the configured pace and supervise them until cancelled.
+
+        One whose template says ``autoStart: false`` waits for :meth:`start`.
 
         On cancel the stations are cancelled too; call :meth:`stop` before for an ordered end.
         """
@@ -132,7 +134,8 @@ class Fleet:
                     elif count % BATCH == BATCH - 1:
                         await trio.lowlevel.checkpoint()
                     # It may have been taken out, or replaced, while it waited.
-                    if not self._stopping and self._members.get(member.station.info.hash_id) is member:
+                    here = not self._stopping and self._members.get(member.station.info.hash_id) is member
+                    if here and member.station.info.template.auto_start:
                         self._launch(member)
             await trio.sleep_forever()
 

@@ -46,7 +46,8 @@ async def start_simulator(asked: Asked) -> Response:
     control = asked.control
     async with control.members:
         control.started = True
-        results = await ask_stations(list(control.fleet), lambda station: _start(asked, station))
+        waiting = [station for station in control.fleet if station.info.template.auto_start]
+        results = await ask_stations(waiting, lambda station: _start(asked, station))
         control.feed.fleet_changed()
     failed = [failure for failure in results.values() if failure is not None]
     if failed:
@@ -134,9 +135,6 @@ async def add_charging_stations(asked: Asked) -> Response:
     if provisioner is None:
         raise Failed("no stations can be added to this simulator")
     loaded = await trio.to_thread.run_sync(provisioner.load, request.template, request.options)
-    starts = request.options.auto_start
-    if starts is None:
-        starts = loaded.template.auto_start
     added: list[ChargingStation] = []
     async with control.members:
         made = provisioner.make(
@@ -152,7 +150,7 @@ async def add_charging_stations(asked: Asked) -> Response:
             added.append(control.fleet.add(info, url))
             control.statistics.configured += 1
             control.feed.changed(info.hash_id)
-            if starts and control.started:
+            if loaded.template.auto_start and control.started:
                 control.fleet.start(info.hash_id)
     return aggregate(asked.procedure.name, asked.payload, dict.fromkeys(s.info.hash_id for s in added))
 
@@ -184,11 +182,9 @@ async def performance_statistics(asked: Asked) -> Response:
     def record(station: ChargingStation) -> dict[str, Any] | None:
         return control.statistics.record(station.info.hash_id, Names.COUNT_LAST)
 
-    known = [station for station in stations if control.statistics.station(station.info.hash_id) is not None]
+    known = [station for station in stations if control.statistics.keeps_records(station.info.hash_id)]
     records: list[Any] = [*await encode_all(page(known, request.offset, request.limit), record)]
-    return PerformanceStatisticsResponse(
-        status="success", performance_statistics=[each for each in records if each != msgspec.Raw(b"null")]
-    )
+    return PerformanceStatisticsResponse(status="success", performance_statistics=records)
 
 
 async def list_messages(asked: Asked) -> Response:
@@ -257,17 +253,22 @@ def _stop_within(asked: Asked) -> float:
 
 
 async def open_connection(asked: Asked) -> Response:
-    """Connect; returns once the connections are open."""
+    """Connect; returns once the connections are open. A station that is away for a reset is waited for."""
     watch = asked.control.connections
 
     async def connect(station: ChargingStation) -> None:
         verbs.must_run(station)
-        if station.line.state == _OPEN:
+        if station.line.state == _OPEN and not station.reset_under_way:
             return
         station.line.open()
-        fate = await watch.next(station.info.hash_id)
-        while isinstance(fate, Disconnected):  # that was the end of the former connection
+        with trio.move_on_after(ANSWER_WITHIN - 1) as waiting:
             fate = await watch.next(station.info.hash_id)
+            while isinstance(fate, Disconnected):  # that was the end of the former connection
+                fate = await watch.next(station.info.hash_id)
+        if waiting.cancelled_caught and station.reset_under_way:
+            raise Failed("the station is away for a reset; it connects once it is back")
+        if waiting.cancelled_caught:
+            raise Failed("the connection is not open yet; the station goes on trying")
         if isinstance(fate, StationStopped):
             raise Failed("the station was stopped")
         if not isinstance(fate, Connected):

@@ -29,6 +29,7 @@ _ENDING = ".station-template.json"
 #: Members of the options that go into the template under the same name.
 _OF_TEMPLATE = (
     "auto_register",
+    "auto_start",
     "base_name",
     "enable_statistics",
     "fixed_name",

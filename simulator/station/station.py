@@ -271,7 +271,7 @@ class ChargingStation:
         self.generator.power_up()
         self.presence.power_up()
         self._outage = False
-        for transaction in self.sessions.running():  # only a crash leaves any
+        for transaction in self.sessions.running():  # a crash leaves some, and stopTransactionsOnStopped: false
             self.sessions.end(transaction, Reason.REBOOT)
         for connector in self.connectors.values():
             connector.reported = None
@@ -293,9 +293,10 @@ class ChargingStation:
             self.sessions.end(transaction, Reason.POWER_LOSS)
 
     async def _end_in_order(self) -> None:
-        self.generator.ask_to_stop()
-        for transaction in self.sessions.running():
-            self.sessions.end(transaction, self._reset_wanted or (Reason.REBOOT if self._returns else Reason.LOCAL))
+        if self._reset_wanted is not None or self._returns or self.info.template.stop_transactions_on_stopped:
+            self.generator.ask_to_stop()
+            for transaction in self.sessions.running():
+                self.sessions.end(transaction, self._reset_wanted or (Reason.REBOOT if self._returns else Reason.LOCAL))
         self._leave_service()
         if self.lane.connected:
             await self.lane.delivered()
@@ -308,6 +309,8 @@ class ChargingStation:
     def _leave_service(self) -> None:
         if self.stopping and not self._returns:
             for connector in reversed(self.connectors.values()):
+                if connector.transaction is not None:  # it goes on (stopTransactionsOnStopped: false)
+                    continue
                 if connector.status is ChargePointStatus.PREPARING:  # the table has no way from there to Unavailable
                     connector.move(ChargePointStatus.AVAILABLE)
                 connector.move(ChargePointStatus.UNAVAILABLE, force=True)

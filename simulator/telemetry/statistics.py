@@ -207,6 +207,11 @@ class FleetStatistics:
         for hash_id, station in self._stations.items():
             yield station.counters(hash_id)
 
+    def keeps_records(self, hash_id: str) -> bool:
+        """Whether there is a performance record of that station."""
+        station = self._stations.get(hash_id)
+        return station is not None and station.actions is not None
+
     def record(self, hash_id: str, names: Names = Names.COUNT_FIRST) -> dict[str, Any] | None:
         """The performance record of one station, statistics by action in ``statisticsData``; None if it keeps none."""
         station = self._stations.get(hash_id)

@@ -189,7 +189,7 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         bool, doc("Let the central system change the supervision URL with an OCPP configuration key")
     ] = False
     supervision_url_ocpp_key: Annotated[str, doc("Name of that key", max_length=50)] = "ConnectionUrl"
-    auto_start: Annotated[bool, doc("Start the station with the simulator", acts=False)] = True
+    auto_start: Annotated[bool, doc("Start the station with the simulator; else `startChargingStation` does")] = True
     ocpp_version: Annotated[Literal["1.6"], doc("OCPP version")] = "1.6"
     ocpp_protocol: Annotated[Literal["json"], doc("OCPP transport")] = "json"
     ocpp_strict_compliance: Annotated[bool, doc("Adhere strictly to the OCPP specification")] = False
@@ -274,7 +274,7 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     metering_per_transaction: Annotated[bool, doc("Let the energy register start anew with each transaction")] = True
     transaction_data_meter_values: Annotated[bool, doc("Send meter values inside StopTransaction")] = False
     stop_transactions_on_stopped: Annotated[
-        bool, doc("End running transactions when the station is stopped", acts=False)
+        bool, doc("End running transactions when the station is stopped; else at its next start, with reason Reboot")
     ] = True
     tx_profile_fall_back: Annotated[
         bool, doc("Let TxDefaultProfiles act again where the TxProfile of a transaction has come to its end")

@@ -235,6 +235,11 @@ class UiSession:
                 return closed.code
 
 
+def _keeps(fleet: Fleet, hash_id: str) -> bool:
+    station = fleet.get(hash_id)
+    return station is not None and station.info.template.enable_statistics
+
+
 @asynccontextmanager
 async def ui_house(
     *,
@@ -287,7 +292,9 @@ async def ui_house(
         control = Control(
             fleet=fleet,
             bus=bus,
-            statistics=FleetStatistics(bus, configured=len(fleet)),
+            statistics=FleetStatistics(
+                bus, configured=len(fleet), keeps_actions=lambda hash_id: _keeps(fleet, hash_id)
+            ),
             config=loaded.config,
             provisioner=Provisioner(
                 loaded,

@@ -90,7 +90,6 @@ def test_every_table_is_well_formed() -> None:
 
 
 def test_keys_that_do_nothing_yet_are_marked() -> None:
-    assert re.search(r"\| `autoStart` .*Does nothing yet", template_keys())
     assert not re.search(r"\| `resetTime` .*Does nothing yet", template_keys())
     section = config_sections().partition("#### `worker`")[2].partition("####")[0]
     assert re.search(r"\| `poolStrategy` .*Does nothing yet", section)
