@@ -22,6 +22,7 @@ from simulator.control.fleet import Fleet, Pace
 from simulator.control.making import Maker
 from simulator.control.reload import Follow, Reading, Reload, Sources
 from simulator.csms.central import CentralSystem
+from simulator.csms.ledger_file import LedgerFile
 from simulator.csms.policy import BootPolicy
 from simulator.events import EventBus, Registered, Timed
 from simulator.following import RunFollower
@@ -69,6 +70,9 @@ FINISH_WITHIN = 5.0
 
 #: Wall seconds that the garbage collector waits at most for the fleet to come up.
 COME_UP_WITHIN = 60.0
+
+#: What the embedded central system knows of transactions, in the data directory.
+CENTRAL_LEDGER = "central-system.jsonl"
 
 #: What the transaction journal holds.
 JOURNAL_KINDS = Kinds(StationPast, msgspec.json.Decoder(AnyRecord).decode)
@@ -127,6 +131,7 @@ class Simulator:
         self.wire = WireLog(self.bus, budget=memory) if self.has_ui and memory else None
         self.statistics = FleetStatistics(self.bus, configured=len(plan.stations), keeps_actions=self._keeps_actions)
         self.central: CentralSystem | None = None
+        self._ledger_file: LedgerFile | None = None
         #: Where the embedded central system listens.
         self.central_url: str | None = None
         #: Set once the UI server listens.
@@ -176,6 +181,8 @@ class Simulator:
                 async with self._open_dialer() as dialer, trio.open_nursery() as root:
                     await self._run(root, dialer, state, data_directory)
         finally:
+            if self._ledger_file is not None:
+                self._ledger_file.close()
             within = FINISH_WITHIN if self.in_order else FINISH_WITHIN / 4
             async with trio.open_nursery() as ending:
                 ending.start_soon(self.performance.close, within)
@@ -206,6 +213,10 @@ class Simulator:
         await root.start(self.clock.run)
         if self.options.embedded:
             self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
+            if directory is not None:
+                self._ledger_file = LedgerFile(directory / CENTRAL_LEDGER)
+                self.central.ledger.restore(await trio.to_thread.run_sync(self._ledger_file.open))
+                self.central.ledger.changed = self._ledger_file.write
             self.central_url = await _listen(root, self.central)
         await self.performance.use(self.config.performance_storage)
         self._start_telemetry(root)

@@ -132,12 +132,18 @@ def demo(stations: int | None, port: int | None, **options: Any) -> int:
     metavar="S",
     help="Seconds between heartbeats, or until a station that is not accepted asks again.",
 )
-def csms(host: str, port: int, boot_status: str, interval: int) -> int:
-    """Run only the embedded central system; its URL is printed on a line of its own."""
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the counts of everything as a JSON object at the end, on one line."
+)
+def csms(host: str, port: int, boot_status: str, interval: int, as_json: bool) -> int:
+    """Run only the embedded central system; its URL is printed on a line of its own.
+
+    What stations do wrong is told on standard error, a line each.
+    """
     with Interrupts() as interrupts:
         from simulator.cli.central import serve_csms
 
-        return serve_csms(host, port, boot_status, interval, interrupted=interrupts.happened)
+        return serve_csms(host, port, boot_status, interval, as_json=as_json, interrupted=interrupts.happened)
 
 
 @cli.command()

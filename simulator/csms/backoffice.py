@@ -56,8 +56,8 @@ class BackOffice:
     :param now: POSIX seconds; a simulator with a clock of its own passes ``clock.now``.
     :param first_transaction_id: transaction ids are handed out upwards from here.
     :param accept_unregistered: answer a station that has not booted since this central system started. Right where the
-        central system may be restarted under its stations, which then need not boot again (OCPP-J 1.6 §5.3).
-        It is noted as a violation all the same.
+        central system may be restarted under its stations, which then need not boot again (OCPP-J 1.6 §5.3) and go on
+        with transactions whose ids this central system has not handed out.
     """
 
     def __init__(
@@ -96,6 +96,8 @@ class BackOffice:
             "StatusNotification": self._status_notification,
             "StopTransaction": self._stop_transaction,
         }
+        #: Told of everything that a station does wrong.
+        self.on_violation: Callable[[StationViolation, Station], None] = lambda violation, station: None
         self.now = now
         self.validate = validate
         self._accept_unregistered = accept_unregistered
@@ -154,6 +156,7 @@ class BackOffice:
         violation = StationViolation(station.station_id, kind, detail, self.now(), action, message_id)
         station.add_violation(violation)
         log.debug("%s", violation)
+        self.on_violation(violation, station)
 
     # -- answering -------------------------------------------------------------------------------------------------
 
@@ -209,12 +212,12 @@ class BackOffice:
     def _check_registration(self, station: Station, call: Call) -> None:
         if station.registration == "Pending" and call.action in station.instructed:
             return
+        if station.registration is None and self._accept_unregistered:
+            return
         state = "before BootNotification" if station.registration is None else f"while {station.registration}"
-        refusal = self._refuse(
+        raise self._refuse(
             station, call, ViolationKind.NOT_REGISTERED, ErrorCode.SECURITY_ERROR, f"{call.action} {state}"
         )
-        if station.registration is not None or not self._accept_unregistered:
-            raise refusal
 
     # -- the answers -----------------------------------------------------------------------------------------------
 
@@ -319,7 +322,9 @@ class BackOffice:
                 # The readings of the end may follow the stop.
                 last = self.ledger.last_ended(station.station_id, connector_id)
                 transaction = last if last is not None and last.transaction_id == transaction_id else None
-            if transaction is None or transaction.station_id != station.station_id:
+            if self._is_of_another_run(transaction_id):
+                pass
+            elif transaction is None or transaction.station_id != station.station_id:
                 self._unknown_transaction(station, "MeterValues", f"transaction {transaction_id} is not running")
             elif transaction.connector_id != connector_id:
                 text = f"transaction {transaction_id} runs on connector {transaction.connector_id}, not {connector_id}"
@@ -343,7 +348,7 @@ class BackOffice:
         )
         transaction = stop.transaction
         if transaction is None:
-            if transaction_id != _NEVER_LEARNT:
+            if transaction_id != _NEVER_LEARNT and not self._is_of_another_run(transaction_id):
                 self._unknown_transaction(station, "StopTransaction", f"transaction {transaction_id} is not known")
         elif stop.kind is StopKind.CONFLICTING:
             self.note(
@@ -367,6 +372,9 @@ class BackOffice:
         if id_tag is None:
             return _NOTHING
         return {"idTagInfo": self.tags[id_tag].id_tag_info(self.now())}
+
+    def _is_of_another_run(self, transaction_id: int) -> bool:
+        return self._accept_unregistered and not self.ledger.has_handed_out(transaction_id)
 
     def _unknown_transaction(self, station: Station, action: str, text: str) -> None:
         self.note(station, ViolationKind.UNKNOWN_TRANSACTION, text, action=action)

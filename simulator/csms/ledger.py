@@ -8,7 +8,7 @@ same transaction id for the same start.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -85,13 +85,21 @@ class Ledger:
 
     :param first_transaction_id: ids are handed out upwards from here.
     :param keep_closed: how many closed transactions stay in memory; older ones count only in the totals.
+    :param changed: told of each transaction that begins or ends.
     """
 
-    def __init__(self, *, first_transaction_id: int = 1, keep_closed: int = 100_000) -> None:
+    def __init__(
+        self,
+        *,
+        first_transaction_id: int = 1,
+        keep_closed: int = 100_000,
+        changed: Callable[[LedgerTransaction], None] = lambda transaction: None,
+    ) -> None:
         self.open: dict[int, LedgerTransaction] = {}
         self.closed: OrderedDict[int, LedgerTransaction] = OrderedDict()
-        self._next_id = first_transaction_id
+        self._first_id = self._next_id = first_transaction_id
         self._keep_closed = keep_closed
+        self.changed = changed
         self._by_start: dict[_StartKey, LedgerTransaction] = {}
         self._on_connector: dict[tuple[str, int], LedgerTransaction] = {}
         self._ended_on_connector: dict[tuple[str, int], LedgerTransaction] = {}
@@ -142,6 +150,7 @@ class Ledger:
         self._by_start[key] = transaction
         self._on_connector[station_id, connector_id] = transaction
         self.open[transaction.transaction_id] = transaction
+        self.changed(transaction)
         return Start(transaction, abandoned=abandoned)
 
     def stop(
@@ -175,6 +184,7 @@ class Ledger:
         if self._on_connector.get(place) is transaction:
             del self._on_connector[place]
         self._ended_on_connector[place] = transaction
+        self.changed(transaction)
         self.closed[transaction_id] = transaction
         if len(self.closed) > self._keep_closed:
             _, oldest = self.closed.popitem(last=False)
@@ -183,6 +193,20 @@ class Ledger:
                 None,
             )
         return Stop(StopKind.CLOSED, transaction)
+
+    def restore(self, transactions: Iterable[LedgerTransaction]) -> None:
+        """Take in what an earlier run has booked, in the order of the ids. It counts in no total but ``open``."""
+        for transaction in transactions:
+            place = (transaction.station_id, transaction.connector_id)
+            key = (*place, transaction.started_at, transaction.meter_start)
+            self._by_start[key] = transaction
+            if transaction.is_open:
+                self.open[transaction.transaction_id] = transaction
+                self._on_connector[place] = transaction
+            else:
+                self.closed[transaction.transaction_id] = transaction
+                self._ended_on_connector[place] = transaction
+            self._next_id = max(self._next_id, transaction.transaction_id + 1)
 
     def book_meter_values(self, transaction: LedgerTransaction) -> None:
         """Count one MeterValues message of a transaction."""
@@ -194,6 +218,10 @@ class Ledger:
     def find(self, transaction_id: int) -> LedgerTransaction | None:
         """The transaction of that id, open or closed, while it is in memory."""
         return self.open.get(transaction_id) or self.closed.get(transaction_id)
+
+    def has_handed_out(self, transaction_id: int) -> bool:
+        """Whether the id is one of this book's, kept or forgotten by now."""
+        return self._first_id <= transaction_id < self._next_id
 
     def running(self, station_id: str, connector_id: int) -> LedgerTransaction | None:
         """The transaction that is open on a connector; the latest one where an older one was abandoned."""

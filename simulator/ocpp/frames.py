@@ -105,9 +105,9 @@ def parse_frame(text: str | bytes) -> Frame:
     if message_type not in (CALL, CALLRESULT, CALLERROR):
         return Ignored(message_type)
     message_type = int(message_type)
-    if len(elements) < 2 or not isinstance(elements[1], str):
-        return Malformed("no message id, or one that is not a string", None, message_type)
-    message_id = elements[1]
+    message_id = elements[1] if len(elements) > 1 else None
+    if not isinstance(message_id, str):
+        return _without_text_id(message_type, message_id)
     if len(message_id) > MAX_MESSAGE_ID:
         reason = f"the message id is longer than {MAX_MESSAGE_ID} characters"
         return Malformed(reason, message_id, message_type, ErrorCode.PROTOCOL_ERROR)
@@ -117,6 +117,16 @@ def parse_frame(text: str | bytes) -> Frame:
         payload = elements[2] if len(elements) > 2 else None
         return CallResult(message_id, {} if payload is None else payload)
     return _call_error(message_id, elements)
+
+
+def _without_text_id(message_type: int, message_id: object) -> Malformed:
+    """An id that is a number can be read, and its sender may know it again as a text."""
+    reason = "no message id, or one that is not a string"
+    if isinstance(message_id, int | float) and not isinstance(message_id, bool):
+        text = _encode(message_id).decode()
+        if len(text) <= MAX_MESSAGE_ID:
+            return Malformed(reason, text, message_type, ErrorCode.FORMATION_VIOLATION)
+    return Malformed(reason, None, message_type)
 
 
 def _call(message_id: str, elements: list[object]) -> Call | Malformed:

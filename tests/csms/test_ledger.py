@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from simulator.csms.ledger import Ledger, StopKind
+from simulator.csms.ledger_file import CLOSED_KEPT, LedgerFile
 
 
 def begin(ledger: Ledger, station: str = "CS-1", connector: int = 1, *, meter: int = 0, at: str = "T1") -> Any:
@@ -93,3 +97,57 @@ def test_the_ledger_can_be_written_as_json() -> None:
         exported["transactions"][0] | {"transactionId": 41, "stationId": "CS-1", "meterStart": 5}
         == (exported["transactions"][0])
     )
+
+
+# -- from run to run ---------------------------------------------------------------------------------------------------
+
+
+def run_of(path: Path) -> tuple[Ledger, LedgerFile]:
+    file = LedgerFile(path)
+    ledger = Ledger()
+    ledger.restore(file.open())
+    ledger.changed = file.write
+    return ledger, file
+
+
+def test_the_next_run_knows_the_transactions_of_one_that_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "ledger.jsonl"
+    ledger, file = run_of(path)
+    ended, running = begin(ledger).transaction, begin(ledger, connector=2, meter=5).transaction
+    end(ledger, ended.transaction_id, meter=100)
+    file.close()
+    with path.open("ab") as stream:
+        stream.write(b'{"transactionId": 3, "stationId": "CS')  # killed at that moment
+    ledger, file = run_of(path)
+    assert ledger.totals() == {**Ledger().totals(), "open": 1}
+    assert begin(ledger, connector=2, meter=5).transaction.transaction_id == running.transaction_id  # sent once more
+    assert end(ledger, ended.transaction_id, meter=100).kind is StopKind.REPEATED
+    assert end(ledger, running.transaction_id, meter=30).kind is StopKind.CLOSED
+    assert ledger.energy == 25
+    assert begin(ledger, at="T2").transaction.transaction_id == 3  # ids do not come back
+    file.close()
+
+
+def test_of_ended_transactions_the_latest_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger, file = run_of(path)
+    running = begin(ledger, connector=2).transaction
+    for number in range(CLOSED_KEPT + 10):
+        end(ledger, begin(ledger, at=f"T{number}").transaction.transaction_id)
+    file.close()
+    assert len(path.read_text().splitlines()) == 2 * (CLOSED_KEPT + 10) + 1
+    ledger, file = run_of(path)
+    assert len(path.read_text().splitlines()) == CLOSED_KEPT + 1
+    assert ledger.running("CS-1", 2) == running
+    assert ledger.find(CLOSED_KEPT + 11) is not None
+    file.close()
+
+
+def test_a_place_that_cannot_be_written_costs_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("no folder")
+    ledger, file = run_of(tmp_path / "file" / "ledger.jsonl")
+    end(ledger, begin(ledger).transaction.transaction_id)
+    file.close()
+    warnings = [record.getMessage() for record in caplog.records]
+    assert [warning for warning in warnings if "will not know this one's transactions" in warning] == warnings[-1:]
+    assert ledger.totals()["stopped"] == 1

@@ -10,8 +10,12 @@ import pytest
 import trio
 import trustme
 
+from simulator.cli.central import LINES_PER_STATION, tell_violation
 from simulator.config.ws_options import WebSocketOptions
 from simulator.csms import CentralSystem, passwords, run_csms, station_id_of
+from simulator.csms.run import standalone
+from simulator.csms.violations import ViolationKind
+from simulator.ocpp.frames import CallError
 from simulator.transport.connection import ConnectionClosed, HandshakeRejected, SubprotocolRefused
 from simulator.transport.websocket import Dialer
 from tests.csms.mini_station import BOOT, mini_station, sample, start, stop
@@ -116,6 +120,43 @@ async def test_as_a_program_of_its_own_it_serves_stations_that_booted_elsewhere(
         assert await station.call("Heartbeat", {})
         assert (await station.call("BootNotification", BOOT))["interval"] == 7
     nursery.cancel_scope.cancel()
+
+
+async def test_what_a_station_began_with_an_earlier_run_of_it_is_no_fault(nursery: trio.Nursery) -> None:
+    central = standalone()
+    url = await nursery.start(central.serve)
+    async with mini_station(url, boot=False) as station:
+        await station.call("MeterValues", sample(1, transaction=0))
+        await station.call("StopTransaction", stop(0, meter=5))
+        assert central.violations == []
+        begun = (await station.call("StartTransaction", start(meter=5)))["transactionId"]
+        await station.call("StopTransaction", stop(begun, meter=6))
+        await station.call("MeterValues", sample(6, connector=2, transaction=begun))
+        assert [violation.kind for violation in central.violations] == [ViolationKind.UNKNOWN_TRANSACTION]
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_message_id_that_is_a_number_is_answered(nursery: trio.Nursery) -> None:
+    url = await nursery.start(CentralSystem().serve)
+    async with mini_station(url) as station:
+        station.connection.post('[2,17,"Heartbeat",{}]')
+        refusal = await station.receive()
+        assert isinstance(refusal, CallError)
+        assert (refusal.message_id, refusal.code) == ("17", "FormationViolation")
+    nursery.cancel_scope.cancel()
+
+
+def test_violations_are_told_in_a_line_each_and_only_so_many(capsys: pytest.CaptureFixture[str]) -> None:
+    central = standalone()
+    central.on_violation = tell_violation
+    station = central.station("CS-1")
+    for number in range(LINES_PER_STATION + 50):
+        central.note(station, ViolationKind.UNKNOWN_ACTION, f"number {number}\n\x1b[2J", action="Foo")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "violation: CS-1: unknown action (Foo): number 0 \ufffd[2J"
+    assert len(lines) == LINES_PER_STATION + 1
+    assert lines[-1] == "violation: CS-1: what else it does wrong is counted only"
+    assert central.summary()["violations"] == {"unknown action": LINES_PER_STATION + 50}
 
 
 async def test_a_port_in_use_is_an_oserror(nursery: trio.Nursery) -> None:

@@ -95,11 +95,13 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 
 async def test_the_central_system_alone_prints_its_url_and_ends_on_a_signal() -> None:
-    async with program("csms", "--port", "0") as csms:
+    async with program("csms", "--port", "0", "--json") as csms:
         await csms.until(lambda: "\n" in csms.out, "the URL")
         csms.signal(signal.SIGTERM)
         assert await csms.ended(within=ORDERED_END) == 0
-    assert re.fullmatch(r"ws://127\.0\.0\.1:\d+/\n", csms.out)
+    url, summary = csms.out.splitlines()
+    assert re.fullmatch(r"ws://127\.0\.0\.1:\d+/", url)
+    assert json.loads(summary)["violations"] == {}
     assert csms.err == ""
 
 

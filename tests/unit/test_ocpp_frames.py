@@ -83,8 +83,13 @@ def test_unknown_message_types_are_ignored_with_their_number(text: str, number: 
         ('["2","1","Heartbeat",{}]', None, None, ErrorCode.GENERIC_ERROR),
         ('[true,"1","Heartbeat",{}]', None, None, ErrorCode.GENERIC_ERROR),
         ("[2]", None, 2, ErrorCode.GENERIC_ERROR),
-        ('[2,1,"Heartbeat",{}]', None, 2, ErrorCode.GENERIC_ERROR),
-        ("[3,1,{}]", None, 3, ErrorCode.GENERIC_ERROR),
+        # An id that is a number is wrong, and its sender hears so under the number's text.
+        ('[2,1,"Heartbeat",{}]', "1", 2, ErrorCode.FORMATION_VIOLATION),
+        ("[3,1,{}]", "1", 3, ErrorCode.FORMATION_VIOLATION),
+        ('[2,1.5,"Heartbeat",{}]', "1.5", 2, ErrorCode.FORMATION_VIOLATION),
+        (f'[2,{"9" * 40},"Heartbeat",{{}}]', None, 2, ErrorCode.GENERIC_ERROR),
+        ('[2,true,"Heartbeat",{}]', None, 2, ErrorCode.GENERIC_ERROR),
+        ('[2,null,"Heartbeat",{}]', None, 2, ErrorCode.GENERIC_ERROR),
         ('[2,"1"]', "1", 2, ErrorCode.FORMATION_VIOLATION),
         ('[2,"1","Heartbeat"]', "1", 2, ErrorCode.FORMATION_VIOLATION),
         ('[2,"1","Heartbeat",{},{}]', "1", 2, ErrorCode.FORMATION_VIOLATION),
@@ -124,7 +129,9 @@ def test_only_a_malformed_call_with_an_id_is_answerable() -> None:
 
     assert answerable('[2,"1","Heartbeat"]')
     assert answerable(f'[2,"{ID_37}","Heartbeat",{{}}]')
-    assert not answerable('[2,1,"Heartbeat",{}]')
+    assert answerable('[2,1,"Heartbeat",{}]')
+    assert not answerable("[3,1,{}]")
+    assert not answerable('[2,null,"Heartbeat",{}]')
     # An answer to an answer could go on for ever.
     assert not answerable('[3,"1",{"a":NaN}]')
     assert not answerable('[4,"1","GenericError","",{]')
