@@ -6,7 +6,8 @@ Keys of templates are shown to act in ``tests/station/test_keys_act.py``, keys o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 from trio.testing import MockClock
 
+from simulator import app
 from simulator.config.fields import Key, keys_of
 from simulator.config.model import (
     PerformanceStorageConfig,
@@ -32,8 +34,10 @@ from simulator.templates.model import (
     GeneratorTemplate,
     StationTemplate,
 )
+from simulator.transport import hub
+from simulator.transport.hub import AVAILABLE as HAS_EPOLL
 from tests.station.key_rows import STATION_ROWS
-from tests.station.key_world import ABSENT, merged
+from tests.station.key_world import ABSENT, merged, planned
 from tests.unit import key_sights as see
 from tests.unit import ui_sights as ui
 
@@ -81,6 +85,8 @@ SHOWN_BY: Mapping[str, str] = {
     "config.$schemaVersion": "tests/unit/test_config_load.py::test_a_mistake_is_one_line_with_its_place_and_the_mend",
     "config.logMaxSize": "tests/unit/test_telemetry_log.py::test_a_full_file_is_followed_by_another_of_the_day",
     "config.wireLog": "tests/process/test_wire_log.py::test_messages_are_in_files_in_memory_and_shown_while_they_come",
+    "config.transport": "tests/unit/test_key_table.py::test_the_transport_is_the_one_that_is_asked_for",
+    "uiServer.tls": "tests/ui/test_tls.py::test_https_and_only_http_1_1",
     "uiServer.accessPolicy": "tests/ui/test_access.py"
     "::test_a_wide_server_answers_to_addresses_and_names_that_are_allowed",
     "uiServer.metrics": "tests/ui/test_app.py::test_metrics_can_be_switched_off",
@@ -395,3 +401,21 @@ async def test_the_key_of_the_configuration_acts(row: ConfigRow, autojump_clock:
     assert row.at_default != row.at_off
     assert await row.shows(row.config()) == row.at_default
     assert await row.shows(row.config(row.off)) == row.at_off
+
+
+@pytest.mark.parametrize(("transport", "hubs"), [(None, HAS_EPOLL), ("hub", HAS_EPOLL), ("websocket", False)])
+async def test_the_transport_is_the_one_that_is_asked_for(
+    transport: str | None, hubs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    @asynccontextmanager
+    async def open_hub() -> AsyncIterator[Any]:
+        opened.append(True)
+        async with hub.open_hub() as made:
+            yield made
+
+    monkeypatch.setattr(app, "open_hub", open_hub)
+    with planned(config={"transport": transport} if transport else {}) as (loaded, plan):
+        await app.Simulator(loaded, plan, app.RunOptions(duration=0)).run()
+    assert bool(opened) is hubs
