@@ -54,7 +54,8 @@ for itself (those below with `hashIds`, unless an answer of their own is given) 
 and which did not (`hashIdsFailed`), and why (`responsesFailed`: the central system's answer as `commandResponse`,
 or a line as `errorMessage`). It is a success if every station was one. Without `hashIds` all stations are meant; an
 empty list is a failure. A station without connection fails at once, one that the central system does not answer
-after a time. Members of the payload that a procedure does not know are passed over and named in `warnings`. Passwords, authorization keys and private keys are in no answer.
+after a time. Members of the payload that a procedure does not know are passed over and named in `warnings`.
+Passwords, authorization keys and private keys are in no answer.
 
 ## Procedures
 """

@@ -27,7 +27,13 @@ class Procedure(msgspec.Struct, frozen=True):
 
 
 _TABLE = (
-    Procedure("startSimulator", "Simulator", "Start every station, except those with `autoStart: false`", requests.NoParameters, base.Response),
+    Procedure(
+        "startSimulator",
+        "Simulator",
+        "Start every station, except those with `autoStart: false`",
+        requests.NoParameters,
+        base.Response,
+    ),
     Procedure(
         "stopSimulator",
         "Simulator",
