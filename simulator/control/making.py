@@ -12,6 +12,7 @@ from simulator.station.memory import StationStore
 from simulator.station.memory_parts import kept_info, station_info
 from simulator.station.station import ChargingStation, station_random
 from simulator.templates.fleet import PlannedStation, choose_supervision_url
+from simulator.templates.identity import other_hash_ids
 from simulator.templates.info import StationInfo, resolve_station
 
 #: The position of an entry that no configuration has: its stations were added while the simulator ran.
@@ -45,7 +46,9 @@ class Maker:
 
     def make(self, planned: PlannedStation) -> tuple[StationInfo, str]:
         """A station that is not there yet, and where it connects to."""
-        kept = kept_info(self._store, planned.entry.loaded.template, planned.hash_id)
+        template = planned.entry.loaded.template
+        self._store.inherit(planned.hash_id, lambda: other_hash_ids(template)(planned.station_id))
+        kept = kept_info(self._store, template, planned.hash_id)
         return self._settle(planned, kept)
 
     def make_anew(self, planned: PlannedStation, station: ChargingStation, *, urls: bool) -> tuple[StationInfo, str]:

@@ -66,6 +66,7 @@ IN_PLACE = frozenset(
         "begin_end_meter_values",
         "out_of_order_end_meter_values",
         "transaction_data_meter_values",
+        "resume_transactions",
         "tx_profile_fall_back",
         "automatic_vehicle",
         "fixed_cable",

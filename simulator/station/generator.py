@@ -243,6 +243,9 @@ class Generator:
 
     async def _round(self, connector: Connector, status: GeneratorStatus, loop: _Loop) -> None:
         station, settings = self._station, self.settings
+        if connector.transaction is not None and connector.transaction.resumed:
+            await self._see_out(connector.transaction, status, loop)
+            return
         if not station.in_service or not connector.usable or connector.status is ChargePointStatus.RESERVED:
             return  # inoperative, faulted, reserved, or somebody else charges here: look again after the next pause
         if not (connector.plugged or station.presence.automatic):
@@ -262,9 +265,14 @@ class Generator:
             if station.presence.automatic:
                 station.presence.leave(connector)
             return
+        await self._see_out(transaction, status, loop)
+
+    async def _see_out(self, transaction: Transaction, status: GeneratorStatus, loop: _Loop) -> None:
+        """Let the vehicle stay, and end the transaction unless somebody else does."""
+        station = self._station
         await self._stay(transaction, loop)
         if transaction.ended:
-            return  # stopped by somebody else
+            return
         status.stop_transaction_requests += 1
         asked = station.clock.wall()
 

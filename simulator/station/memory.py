@@ -68,6 +68,10 @@ class StationStore(Protocol):
         """What is kept of a station; empty where there is nothing that can be read."""
         ...
 
+    def inherit(self, hash_id: str, other: Callable[[], str]) -> None:
+        """Where nothing is kept of a station, take what is kept under another hashId, by which others know it."""
+        ...
+
     def join(self, hash_id: str, whole: Callable[[], Mapping[str, Any]]) -> None:
         """Take a station in. ``whole`` gives all that is to be kept, whenever the store asks."""
         ...
@@ -87,6 +91,9 @@ class NoStore:
     def recall(self, hash_id: str) -> Mapping[str, Any]:
         """There is nothing."""
         return {}
+
+    def inherit(self, hash_id: str, other: Callable[[], str]) -> None:
+        """There is nothing under any."""
 
     def join(self, hash_id: str, whole: Callable[[], Mapping[str, Any]]) -> None:
         """Nobody will ask."""
@@ -117,6 +124,11 @@ class StationMemory:
             self._kept = carried
         elif self.keeps_anything:
             self._kept = self._store.recall(self._hash_id)
+
+    @property
+    def foreign(self) -> bool:
+        """While the parts are added: whether what they get was kept by the e-mobility charging stations simulator."""
+        return bool(self._kept) and not self._carried and "version" not in self._kept
 
     @property
     def keeps_anything(self) -> bool:

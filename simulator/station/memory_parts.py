@@ -25,6 +25,8 @@ def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, Switch]]:
     yield _registers(station), Switch.STATION
     yield _availability(station), Switch.OCPP
     yield _former_availability(station), Switch.OCPP
+    if station.memory.foreign:
+        yield _their_availability(station), Switch.OCPP
     yield Part("localList", known.local_list.to_memory, known.local_list.from_memory), Switch.OCPP
     yield Part("authorizationCache", known.cache.to_memory, known.cache.from_memory), Switch.OCPP
     yield _reservations(station), Switch.OCPP
@@ -106,6 +108,18 @@ def _former_availability(station: ChargingStation) -> Part:
                 station.connectors[connector_id].operative = False
 
     return Part("inoperative", lambda: None, from_memory)
+
+
+def _their_availability(station: ChargingStation) -> Part:
+    """The same as the e-mobility charging stations simulator has it: pairs of a connector and its facts."""
+
+    def from_memory(kept: Any) -> None:
+        for connector_id, facts in msgspec.convert(kept, list[tuple[int, dict[str, Any]]], strict=False):
+            connector = station.connectors.get(connector_id)
+            if connector is not None and facts.get("availability") == AvailabilityType.INOPERATIVE:
+                connector.operative = False
+
+    return Part("connectorsStatus", lambda: None, from_memory)
 
 
 def _reservations(station: ChargingStation) -> Part:

@@ -65,6 +65,10 @@ class Sampling:
             self._send(transaction, self._signed_edge(transaction, reading, BEGIN, "SampledDataSignStartedReadings"))
         self._station.spawn(self._sample, transaction)
 
+    def resumed(self, transaction: Transaction) -> None:
+        """The transaction goes on after the end of an earlier process: its samples come when they are due."""
+        self._station.spawn(self._sample, transaction)
+
     def closed(self, transaction: Transaction) -> tuple[MeterValue, ...] | None:
         """Take the last reading of a transaction that has ended; returns what goes into ``transactionData``.
 

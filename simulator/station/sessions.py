@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import outcome
 
 from simulator.clock import Alarm
+from simulator.energy.meter import ConnectorMeter
 from simulator.events import TransactionStarted, TransactionStopped
 from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, Reason
 from simulator.ocpp.v16.messages import IdTagInfo, StartTransactionRequest, StopTransactionRequest
@@ -38,7 +40,38 @@ class Sessions:
         self._station = station
         #: The transaction of each connector that ended last.
         self._last: dict[int, Transaction] = {}
+        #: Transactions of an earlier process that go on with the first boot.
+        self.resumed: list[Transaction] = []
         self.book = TransactionBook(station, self)
+
+    def resume(self) -> None:
+        """The station has booted for the first time: go on with what an earlier process left running, if it may."""
+        resumed, self.resumed = self.resumed, []
+        for transaction in resumed:
+            self._resume(transaction)
+
+    def _resume(self, transaction: Transaction) -> None:
+        station, connector, last = self._station, transaction.connector, transaction.register
+        assert connector.meter is not None
+        plan, state = connector.meter.plan, connector.meter.state
+        shown = last.shown if plan.switches.per_transaction else last.shown - transaction.meter_start
+        connector.meter = ConnectorMeter(
+            plan,
+            msgspec.structs.replace(
+                state,
+                lifetime_wh=max(state.lifetime_wh, last.lifetime),
+                transaction_wh=float(max(0, shown)),
+                in_transaction=True,
+            ),
+        )
+        transaction.started_virtual = min(transaction.started_at, station.clock.now())
+        connector.transaction = transaction
+        station.presence.find_plugged(connector)
+        connector.locked = True
+        connector.move(Status.CHARGING, force=True)
+        station.sampling.resumed(transaction)
+        station.supply.review()
+        station.log.info("transaction %s goes on on connector %s", transaction.wire_id, connector.id)
 
     # -- beginning ---------------------------------------------------------------------------------------------------
 

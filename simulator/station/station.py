@@ -248,6 +248,7 @@ class ChargingStation:
         try:
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self.line.run)
+                self.sessions.resume()
                 self.sampling.align()
                 self.uploads.resume()
                 self.firmware.resume()

@@ -42,6 +42,7 @@ class Transaction:
         "register",
         "remote",
         "reservation_id",
+        "resumed",
         "sampling",
         "started_at",
         "started_virtual",
@@ -78,6 +79,8 @@ class Transaction:
         self.undelivered = 0
         #: The last reading that the journal knows.
         self.register = Register(meter_start, float(meter_start), started_at)
+        #: It began in an earlier process.
+        self.resumed = False
         #: What the central system calls it; None until StartTransaction is answered.
         self.id: int | None = None
         self.parent_id_tag: str | None = None

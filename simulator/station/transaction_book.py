@@ -203,10 +203,26 @@ class TransactionBook:
                 self._transactions[message.transaction].undelivered += 1
             self._send(message)
         for transaction in list(self._transactions.values()):
+            if not transaction.ended and self._resumes(transaction, past.transactions[transaction.key]):
+                continue
             if not transaction.ended:
                 self._close(transaction, doubtful=past.transactions[transaction.key].doubtful)
             if transaction.undelivered == 0:
                 self._transactions.pop(transaction.key, None)
+
+    def _resumes(self, transaction: Transaction, known: KeptTransaction) -> bool:
+        """Whether a transaction that was running when the process died goes on; then it does with the first boot."""
+        connector = transaction.connector
+        if (
+            known.doubtful
+            or not self._station.info.template.resume_transactions
+            or connector is not self._station.connectors.get(connector.id)
+            or any(other.connector is connector for other in self._sessions.resumed)
+        ):
+            return False
+        transaction.resumed = True
+        self._sessions.resumed.append(transaction)
+        return True
 
     def _close(self, transaction: Transaction, *, doubtful: bool) -> None:
         """End a transaction that was running when the process died, with the last that is known of it."""

@@ -83,9 +83,16 @@ class StationFiles:
         with contextlib.suppress(OSError):
             self._present = {name[:-5] for name in os.listdir(self._folder) if name.endswith(".json")}
 
+    def inherit(self, hash_id: str, other: Callable[[], str]) -> None:
+        """Read another file where the station has none; it is written under its own name then, and the other stays."""
+        if self._present and hash_id not in self._present and (name := other()) in self._present:
+            self._recalled[hash_id] = self._read(name)
+            if name in self._foreign:
+                self._foreign[hash_id] = self._foreign.pop(name)
+
     def recall(self, hash_id: str) -> Mapping[str, Any]:
         """The content of a station's file; empty where there is none that can be read, which the user is told."""
-        if hash_id not in self._present:
+        if hash_id not in self._present and hash_id not in self._recalled:
             return {}
         if hash_id not in self._recalled:
             begun = time.perf_counter()

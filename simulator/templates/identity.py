@@ -39,15 +39,36 @@ def hash_id(template: StationTemplate, station_id: str) -> str:
 
 def hash_ids(template: StationTemplate) -> Callable[[str], str]:
     """:func:`hash_id` for many stations of one template."""
-    optional = {
-        "chargeBoxSerialNumber": template.charge_box_serial_number_prefix,
-        "chargePointSerialNumber": template.charge_point_serial_number_prefix,
-        "firmwareVersion": template.firmware_version,
-        "iccid": template.iccid,
-        "imsi": template.imsi,
-        "meterSerialNumber": template.meter_serial_number_prefix,
-        "meterType": template.meter_type,
-    }
+    return _hash_ids(
+        template,
+        {
+            "chargeBoxSerialNumber": template.charge_box_serial_number_prefix,
+            "chargePointSerialNumber": template.charge_point_serial_number_prefix,
+            "firmwareVersion": template.firmware_version,
+            "iccid": template.iccid,
+            "imsi": template.imsi,
+            "meterSerialNumber": template.meter_serial_number_prefix,
+            "meterType": template.meter_type,
+        },
+    )
+
+
+def other_hash_ids(template: StationTemplate) -> Callable[[str], str]:
+    """The same by the formula of the present-day e-mobility charging stations simulator, for the names of its files:
+    firmware version and SIM card are no part of the identity there.
+    """
+    return _hash_ids(
+        template,
+        {
+            "chargeBoxSerialNumber": template.charge_box_serial_number_prefix,
+            "chargePointSerialNumber": template.charge_point_serial_number_prefix,
+            "meterSerialNumber": template.meter_serial_number_prefix,
+            "meterType": template.meter_type,
+        },
+    )
+
+
+def _hash_ids(template: StationTemplate, optional: Mapping[str, str | None]) -> Callable[[str], str]:
     boot_data = {
         "chargePointModel": template.charge_point_model,
         "chargePointVendor": template.charge_point_vendor,

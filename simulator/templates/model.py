@@ -276,6 +276,10 @@ class StationTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     stop_transactions_on_stopped: Annotated[
         bool, doc("End running transactions when the station is stopped; else at its next start, with reason Reboot")
     ] = True
+    resume_transactions: Annotated[
+        bool,
+        doc("Go on with transactions that were running when the simulator was killed; else they end with `PowerLoss`"),
+    ] = False
     tx_profile_fall_back: Annotated[
         bool, doc("Let TxDefaultProfiles act again where the TxProfile of a transaction has come to its end")
     ] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +25,8 @@ from simulator.station.memory_parts import kept_info
 from simulator.station.services import StationServices
 from simulator.station.station import station_random
 from simulator.storage.state import State
+from simulator.storage.station_files import StationFiles
+from simulator.templates.identity import hash_ids, other_hash_ids
 from simulator.templates.info import resolve_station
 from simulator.templates.load import build_template
 from simulator.timestamps import parse_timestamp
@@ -63,11 +66,13 @@ async def process(
     keys: Mapping[str, Any] | None = None,
     in_order: bool = False,
     seed: int = 1,
+    prepare: Callable[[StationFiles, str], None] = lambda files, hash_id: None,
     **others: Any,
 ) -> AsyncIterator[None]:
     """A process with the station CS-1 and its state in ``folder``; at the end of the block it is killed.
 
     :param in_order: it is stopped instead.
+    :param prepare: called before the station is made.
     :param others: other members of the :class:`StationServices`.
     """
     state = State(folder, JOURNAL_KINDS)
@@ -88,6 +93,7 @@ async def process(
         document({**LIFETIME, **(template or {})}, {**SAMPLES, **(keys or {})}), Path("test.station-template.json")
     )
     world.fleet = Fleet(services, SimulatorConfig(), Pace())
+    prepare(state.files, "hash-1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(state.files.run)
         info = resolve_station(
@@ -155,6 +161,64 @@ async def test_a_transaction_that_the_process_died_in_is_stopped_with_the_last_t
             await online(world, 3)
             assert len(world.sent("StopTransaction")) == 2  # the first is not stopped again
         assert [t.reason for t in world.transactions()] == ["PowerLoss", "PowerLoss"]
+
+
+@pytest.mark.parametrize("lifetime", [True, False])
+async def test_a_transaction_that_the_process_died_in_goes_on_where_the_template_says_so(
+    tmp_path: Path, lifetime: bool
+) -> None:
+    template = {"resumeTransactions": True, "meteringPerTransaction": not lifetime}
+    async with central() as world:
+        async with process(world, tmp_path, template=template):
+            await online(world, 1)
+            transaction = await world.charge()
+            await world.sleep(150)
+        before = len(world.sent("MeterValues"))
+        await world.sleep(1000)
+        async with process(world, tmp_path, template=template, in_order=True):
+            await online(world, 2)
+            assert world.statuses(1)[-1] == "Charging"
+            await world.sleep(150)
+            assert world.sent("StopTransaction") == []
+            samples = world.sent("MeterValues")
+            assert len(samples) >= before + 2
+            assert {sample["transactionId"] for sample in samples} == {transaction.transaction_id}
+            shown = [int(sample["meterValue"][0]["sampledValue"][0]["value"]) for sample in samples]
+            assert shown == sorted(shown)
+            assert shown[-1] > shown[before - 1]
+            assert (
+                await world.status_of("RemoteStopTransaction", transactionId=transaction.transaction_id) == "Accepted"
+            )
+            await world.wait_for("StopTransaction")
+            again = await world.charge(2)
+            await world.stop_charging(again)
+        stop = world.sent("StopTransaction")[0]
+        assert (stop["reason"], stop["transactionId"]) == ("Remote", transaction.transaction_id)
+        assert stop["meterStop"] >= shown[-1]
+        async with process(world, tmp_path, template=template):
+            await online(world, 3)
+            assert len(world.sent("StopTransaction")) == 2  # nothing is left to do
+
+
+async def test_the_generator_ends_what_it_began_in_an_earlier_process(tmp_path: Path) -> None:
+    section = {
+        "enable": True,
+        "minDuration": 300,
+        "maxDuration": 300,
+        "minDelayBetweenTwoTransactions": 10,
+        "maxDelayBetweenTwoTransactions": 10,
+    }
+    template = {"resumeTransactions": True, "AutomaticTransactionGenerator": section}
+    async with central() as world:
+        async with process(world, tmp_path, template=template):
+            await online(world, 1)
+            await world.wait_for("StartTransaction", 2, timeout=400)
+            await world.sleep(100)
+        async with process(world, tmp_path, template=template):
+            await online(world, 2)
+            await world.wait_for("StopTransaction", 2, timeout=1000)
+            await world.wait_for("StartTransaction", 4, timeout=1000)
+        assert [payload["reason"] for payload in world.sent("StopTransaction")] == ["Local", "Local"]
 
 
 async def test_a_transaction_without_a_sample_ends_where_it_began(tmp_path: Path) -> None:
@@ -669,6 +733,67 @@ async def test_a_file_of_the_other_simulator_is_read_and_what_it_means_to_others
         assert written["connectorsStatus"] == theirs["connectorsStatus"]
         assert list(written)[-1] == "configurationHash"
         assert len(written["configurationHash"]) == 96
+
+
+async def test_a_file_under_their_present_name_is_read_and_written_under_ours(tmp_path: Path) -> None:
+    template = {"chargePointSerialNumberPrefix": "AC", "firmwareVersion": "1.0", "iccid": "89"}
+    made = build_template(document({**LIFETIME, **template}), Path("test.station-template.json")).template
+    theirs = other_hash_ids(made)("CS-1")
+    assert theirs != hash_ids(made)("CS-1")
+    folder = tmp_path / "configurations"
+    folder.mkdir()
+    content_of_theirs = {
+        "stationInfo": {"chargePointSerialNumber": "AC0123456789ABCDEF0123456"},
+        "configurationKey": [{"key": "ConnectionTimeOut", "readonly": False, "value": "77"}],
+        "connectorsStatus": [[0, {"availability": "Operative"}], [2, {"availability": "Inoperative"}]],
+    }
+    (folder / f"{theirs}.json").write_text(json.dumps(content_of_theirs))
+    store = StationFiles(folder)
+    store.look()
+    store.inherit("hash-1", lambda: theirs)
+    assert store.recall("hash-1") == content_of_theirs
+    async with central() as world:
+        inherited = functools.partial(StationFiles.inherit, other=lambda: theirs)
+        async with process(world, tmp_path, template=template, in_order=True, prepare=inherited):
+            await online(world, 1)
+            assert world.sent("BootNotification")[0]["chargePointSerialNumber"] == "AC0123456789ABCDEF0123456"
+            assert world.station.keys.number("ConnectionTimeOut") == 77
+            assert [connector.operative for connector in world.station.connectors.values()] == [True, True, False]
+            assert await world.status_of("ChangeAvailability", connectorId=2, type="Operative") == "Accepted"
+        assert json.loads((folder / f"{theirs}.json").read_text()) == content_of_theirs
+        written = json.loads((folder / "hash-1.json").read_text())
+        assert written["version"] == 1
+        async with process(world, tmp_path, template=template, seed=2, prepare=inherited):  # ours counts from now on
+            await online(world, 2)
+            assert all(connector.operative for connector in world.station.connectors.values())
+            assert world.station.keys.number("ConnectionTimeOut") == 77
+
+
+async def test_with_both_switches_off_only_the_generator_is_kept_and_with_all_three_there_is_no_file(
+    tmp_path: Path,
+) -> None:
+    off = {"ocppPersistentConfiguration": False, "stationInfoPersistentConfiguration": False}
+    none = {**off, "automaticTransactionGeneratorPersistentConfiguration": False}
+    serial = {"chargePointSerialNumberPrefix": "AC"}
+    async with central() as world:
+        async with process(world, tmp_path, template={**serial, **none}, in_order=True):
+            await online(world, 1)
+            assert await world.key("ConnectionTimeOut", 99) == "Accepted"
+            await world.stop_charging(await world.charge())
+        assert not (tmp_path / "configurations").exists()
+        async with process(world, tmp_path, template={**serial, **off}, in_order=True):
+            await online(world, 2)
+            assert await world.key("ConnectionTimeOut", 99) == "Accepted"
+        assert {*content(tmp_path)} <= {"version", "memory", "configurationHash"}
+        assert {*content(tmp_path).get("memory", {})} <= {"generator"}
+        async with process(world, tmp_path, template=serial, in_order=True):  # everything is kept
+            await online(world, 3)
+            assert await world.key("ConnectionTimeOut", 98) == "Accepted"
+            number = world.station.info.charge_point_serial_number
+        async with process(world, tmp_path, template={**serial, **off}, seed=5):  # and nothing of it read
+            await online(world, 4)
+            assert world.station.info.charge_point_serial_number != number
+            assert world.station.keys.number("ConnectionTimeOut") != 98
 
 
 async def test_credentials_are_in_no_file(tmp_path: Path) -> None:
