@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import time
@@ -356,6 +357,8 @@ class Simulator:
     async def _follow_ui(self) -> None:
         if self.has_ui:
             self._open_wire_log()
+            # If it was off until now: in a thread, for it takes most of a second.
+            await trio.to_thread.run_sync(importlib.import_module, "simulator.ui_server.serve")
             await self._open_ui()
         elif self._ui is not None:
             await self._ui.close()

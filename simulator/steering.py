@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,7 +117,6 @@ class UiService:
 
     async def _serve(self, settings: UiSettings, control: Control) -> None:
         # Imported here: the web framework costs most of a second, which a run without a UI need not spend.
-        await trio.to_thread.run_sync(importlib.import_module, "simulator.ui_server.serve")
         from simulator.ui_server.serve import CannotListen
 
         try:

@@ -94,6 +94,8 @@ SHOWN_BY: Mapping[str, str] = {
     "uiServer.options.path": "tests/ui/test_server.py::test_a_unix_socket_serves_and_is_removed",
     "template.$schemaVersion": "tests/unit/test_templates_load.py"
     "::test_a_mistake_is_one_line_with_its_place_and_the_mend",
+    "template.resumeTransactions": "tests/station/test_restarts.py"
+    "::test_a_transaction_that_the_process_died_in_goes_on_where_the_template_says_so",
     "template.firmwareVersionPattern": "tests/unit/test_firmware_version.py::test_the_next_version",
     "template.firmwareUpgrade": "tests/station/test_firmware.py::test_a_template_may_let_the_download_fail",
     "template.revokedFirmwareSigners": "tests/station/test_signed_firmware.py::test_a_revoked_signer_is_refused",

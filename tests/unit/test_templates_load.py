@@ -122,6 +122,7 @@ DEFAULTS = {
     "meteringPerTransaction": True,
     "transactionDataMeterValues": False,
     "stopTransactionsOnStopped": True,
+    "resumeTransactions": False,
     "txProfileFallBack": True,
     "automaticVehicle": True,
     "fixedCable": False,
