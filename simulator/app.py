@@ -237,6 +237,7 @@ class Simulator:
             root.start_soon(self._end_after, self.options.duration)
         await self._stop_wanted.wait()
         reloading.cancel()
+        self._telling.cancel()
         log.info("stops %s station(s) in order", len(self.fleet))
         if self._control is not None:
             self._control.say_goodbye()
@@ -431,19 +432,21 @@ class Simulator:
     def _start_telemetry(self, root: trio.Nursery) -> None:
         root.start_soon(guard, "performance records", self.performance.run)
         self._statistics_interval = Alarm(self.clock)
+        self._telling = trio.CancelScope()  # of the statistics; it ends with the run, before the stations do
         root.start_soon(guard, "statistics log", self._log_statistics)
         if self._watch is not None:
             watch = self._watch
             root.start_soon(guard, "status display", lambda: watch(self))
 
     async def _log_statistics(self) -> None:
-        while True:
-            seconds = self.config.log_statistics_interval
-            until = trio.current_time() + seconds if seconds > 0 else float("inf")
-            if not await self._statistics_interval.wait_until_wall(until):
-                log.info(self.statistics.log_line())
-                if (line := self.statistics.actions_line()) is not None:
-                    log.info("statistics by action: %s", line)
+        with self._telling:
+            while True:
+                seconds = self.config.log_statistics_interval
+                until = trio.current_time() + seconds if seconds > 0 else float("inf")
+                if not await self._statistics_interval.wait_until_wall(until):
+                    log.info(self.statistics.log_line())
+                    if (line := self.statistics.actions_line()) is not None:
+                        log.info("statistics by action: %s", line)
 
     async def _end_after(self, seconds: float) -> None:
         await trio.sleep(seconds)

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 import trio
 
 from simulator.csms import CallUnanswered, Station, StationNotConnected
+from simulator.csms.ledger import LedgerTransaction
 from simulator.csms.link import Link
 from simulator.ocpp.frames import Call
 from simulator.timestamps import parse_timestamp
@@ -79,19 +81,19 @@ class Killer(Central):
         """Let a station of this life charge twice, one after the other."""
         await self.until(lambda: self._heard[name] > STATUSES, "it has reported its connectors", timeout=PATIENCE)
         for _ in range(TRANSACTIONS):
-            begun = self.ledger.started
+            # That of an earlier life, perhaps: its end may still be on its way.
+            former = self.ledger.running(name, 1)
             while await self._request(name, "RemoteStartTransaction", connectorId=1, idTag="TAG") != "Accepted":  # noqa: ASYNC110
                 await trio.sleep(0.02)  # the last session is not over yet
-            await self.until(lambda: self._charges(name, samples=1), "it charges", timeout=PATIENCE)
-            assert self.ledger.started > begun
+            await self.until(partial(self._charges, name, former, samples=1), "it charges", timeout=PATIENCE)
             running = self.ledger.running(name, 1)
             assert running is not None
             await self._request(name, "RemoteStopTransaction", transactionId=running.transaction_id)
             await self.until(lambda: self.ledger.running(name, 1) is None, "it has stopped", timeout=PATIENCE)
 
-    def _charges(self, name: str, *, samples: int) -> bool:
+    def _charges(self, name: str, former: LedgerTransaction | None, *, samples: int) -> bool:
         running = self.ledger.running(name, 1)
-        return running is not None and running.meter_values >= samples
+        return running is not None and running is not former and running.meter_values >= samples
 
     async def _request(self, name: str, action: str, **payload: Any) -> str:
         try:
