@@ -120,7 +120,7 @@ _TABLE = (
     Procedure("notifyCustomerInformation", "OCPP 2.x", "Fails: no station speaks OCPP 2.x", base.StationsRequest),
     Procedure("notifyReport", "OCPP 2.x", "Fails: no station speaks OCPP 2.x", base.StationsRequest),
     Procedure("transactionEvent", "OCPP 2.x", "Fails: no station speaks OCPP 2.x", base.StationsRequest),
-    Procedure("plugIn", "Hands on", "A vehicle plugs in", base.ConnectorRequest),
+    Procedure("plugIn", "Hands on", "A vehicle plugs in", requests.PlugIn),
     Procedure("unplug", "Hands on", "The vehicle leaves", base.ConnectorRequest),
     Procedure(
         "presentIdTag", "Hands on", "A driver holds a tag to the reader: to begin or to end", requests.PresentIdTag

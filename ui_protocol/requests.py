@@ -239,6 +239,18 @@ class SignCertificate(StationsRequest, frozen=True, kw_only=True):
 # -- hands on the station ----------------------------------------------------------------------------------------------
 
 
+class PlugIn(ConnectorRequest, frozen=True, kw_only=True):
+    """A vehicle that plugs in; what is absent is drawn as for any other."""
+
+    vehicle: Annotated[str, Meta(description="Vehicle by its id, of those that come to the station")] | None = None
+    soc_percent: Annotated[float, Meta(description="State of charge on arrival", ge=0, le=100)] | None = None
+    target_soc_percent: Annotated[float, Meta(description="At which it stops charging", ge=0, le=100)] | None = None
+    energy_wh: Annotated[float, Meta(description="After which it stops charging, in Wh", ge=0)] | None = None
+    departs_after_seconds: (
+        Annotated[float, Meta(description="After which it stops charging, in simulated seconds", ge=0)] | None
+    ) = None
+
+
 class PresentIdTag(StationsRequest, frozen=True, kw_only=True):
     """A tag held to the reader of the station, or of one connector."""
 

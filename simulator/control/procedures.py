@@ -16,9 +16,11 @@ from simulator.control.provisioning import check_url
 from simulator.control.registry.listing import encode_all, page
 from simulator.control.registry.secrets import without_secrets
 from simulator.control.registry.snapshot import Fields
+from simulator.energy.vehicle import Arrival, Goal
 from simulator.events import Connected, Disconnected, StationStopped
 from simulator.station.station import ChargingStation
 from simulator.telemetry.statistics import Names
+from ui_protocol import requests
 from ui_protocol.base import Response
 from ui_protocol.responses import (
     ListChargingStationsResponse,
@@ -367,7 +369,14 @@ async def unlock_connector(asked: Asked) -> Response:
 
 async def plug_in(asked: Asked) -> Response:
     """A vehicle plugs in."""
-    return await asked.of_stations(lambda station: verbs.plug_in(station, asked.request.connector_id))
+    request: requests.PlugIn = asked.request
+    goal = Goal(
+        soc_percent=request.target_soc_percent,
+        energy_wh=request.energy_wh,
+        departs_after_s=request.departs_after_seconds,
+    )
+    arrival = Arrival(vehicle=request.vehicle, soc=request.soc_percent, goal=None if goal == Goal() else goal)
+    return await asked.of_stations(lambda station: verbs.plug_in(station, request.connector_id, arrival))
 
 
 async def unplug(asked: Asked) -> Response:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from simulator.control.fanout import Failed
+from simulator.energy.vehicle import ANY_ARRIVAL, Arrival
 from simulator.ocpp.v16.enums import ChargePointErrorCode
 from simulator.station.connector import Connector
 from simulator.station.presence import Presence, VerbRefused
@@ -42,10 +43,10 @@ def _by_hand(station: ChargingStation) -> Iterator[Presence]:
         raise Failed(str(refused)) from None
 
 
-async def plug_in(station: ChargingStation, connector_id: int) -> None:
+async def plug_in(station: ChargingStation, connector_id: int, arrival: Arrival = ANY_ARRIVAL) -> None:
     """A vehicle plugs in."""
     with _by_hand(station) as presence:
-        presence.plug_in(connector_id)
+        presence.plug_in(connector_id, arrival)
 
 
 async def unplug(station: ChargingStation, connector_id: int) -> None:

@@ -119,6 +119,19 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     """Seconds after it was plugged in when the driver comes back."""
 
 
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """A vehicle that somebody sends to a connector; what is None is drawn."""
+
+    vehicle: str | None = None
+    """Its id."""
+    soc: float | None = None
+    """Percent with which it comes."""
+    goal: Goal | None = None
+
+
+ANY_ARRIVAL = Arrival()
+
+
 def pick_vehicle(vehicles: Sequence[VehicleModel], circuit: Circuit, rng: Random) -> VehicleModel | None:
     """Draw a vehicle by weight among those that can charge from such a circuit; None if none can."""
     able = [vehicle for vehicle in vehicles if vehicle.power_limit(circuit) > 0 and vehicle.weight > 0]

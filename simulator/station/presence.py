@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.clock import Alarm
-from simulator.energy.vehicle import Goal, pick_vehicle
+from simulator.energy.vehicle import ANY_ARRIVAL, Arrival, Goal, pick_vehicle
 from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 from simulator.station.connector import Start, Waiting
 
@@ -43,12 +43,28 @@ class Presence:
 
     # -- what people do ----------------------------------------------------------------------------------------------
 
-    def plug_in(self, connector_id: int) -> None:
-        """Plug a vehicle in. :raises VerbRefused: one is plugged in, or the station is off."""
+    def plug_in(self, connector_id: int, arrival: Arrival = ANY_ARRIVAL) -> None:
+        """Plug a vehicle in.
+
+        :raises VerbRefused: one is plugged in, the station is off, or the vehicle that is asked for cannot come.
+        """
         connector = self._connector(connector_id)
         if connector.plugged:
             raise VerbRefused(f"a vehicle is plugged in at connector {connector_id} already")
-        self._plug(connector)
+        if arrival != ANY_ARRIVAL:
+            self._look_for(connector, arrival)
+        self._plug(connector, arrival)
+
+    def _look_for(self, connector: Connector, arrival: Arrival) -> None:
+        """Whether a vehicle can come as it is asked for."""
+        info = self._station.info
+        if not info.template.coherent_meter_values or connector.meter is None:
+            raise VerbRefused("no vehicle can be chosen: coherentMeterValues of the template is false")
+        if connector.meter.vehicle is not None:
+            raise VerbRefused(f"the cable of connector {connector.id} is that of a vehicle that is still there")
+        able = [vehicle.id for vehicle in info.vehicles if vehicle.power_limit(info.circuit) > 0]
+        if arrival.vehicle is not None and arrival.vehicle not in able:
+            raise VerbRefused(f"there is no vehicle {arrival.vehicle} that charges here; there are {', '.join(able)}")
 
     def unplug(self, connector_id: int) -> None:
         """Unplug the vehicle, at its own side while a transaction runs.
@@ -96,7 +112,7 @@ class Presence:
     def arrive(self, connector: Connector, goal: Goal | None = None) -> None:
         """A vehicle is needed: by default one comes, with what its driver wants."""
         if self.automatic and not connector.plugged:
-            self._take_in(connector, goal)
+            self._take_in(connector, Arrival(goal=goal))
             if connector.status in _FREE or connector.status is Status.RESERVED:
                 connector.move(Status.PREPARING)
 
@@ -154,16 +170,19 @@ class Presence:
         """A vehicle is still there from the station's former life."""
         self._take_in(connector)
 
-    def _take_in(self, connector: Connector, goal: Goal | None = None) -> None:
+    def _take_in(self, connector: Connector, arrival: Arrival = ANY_ARRIVAL) -> None:
         """A cable is plugged in; if it is that of a vehicle that is known to the meter, the vehicle is still there."""
         connector.plugged = True
         info, rng = self._station.info, self._station.meter_rng
         meter = connector.meter
         if meter is None or meter.vehicle is not None or not info.template.coherent_meter_values:
             return
-        model = pick_vehicle(info.vehicles, info.circuit, rng)
+        if arrival.vehicle is None:
+            model = pick_vehicle(info.vehicles, info.circuit, rng)
+        else:
+            model = next((vehicle for vehicle in info.vehicles if vehicle.id == arrival.vehicle), None)
         if model is not None:
-            meter.plug_in(model, rng, goal=goal)
+            meter.plug_in(model, rng, soc=arrival.soc, goal=arrival.goal)
 
     @staticmethod
     def _let_go(connector: Connector) -> None:
@@ -184,8 +203,8 @@ class Presence:
             return
         self._wait(connector, Waiting(id_tag, Alarm(self._station.clock), start))
 
-    def _plug(self, connector: Connector) -> None:
-        self._take_in(connector)
+    def _plug(self, connector: Connector, arrival: Arrival = ANY_ARRIVAL) -> None:
+        self._take_in(connector, arrival)
         waiting, transaction = connector.waiting, connector.transaction
         if transaction is not None:
             self._station.supply.review()

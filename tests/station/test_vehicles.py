@@ -14,8 +14,9 @@ from trio.testing import MockClock
 
 from simulator.energy.electrical import Circuit
 from simulator.energy.recording import Limit, Scene, record_session
-from simulator.energy.vehicle import CurvePoint, VehicleModel
+from simulator.energy.vehicle import Arrival, CurvePoint, Goal, VehicleModel
 from simulator.energy.vehicle_files import shipped_vehicles
+from simulator.station.presence import VerbRefused
 from tests.station.harness import World, station_world
 from tests.station.test_smart_charging import install, profile
 
@@ -112,6 +113,44 @@ async def test_the_first_status_of_a_transaction_says_whether_anything_flows() -
         await install(world, 1, profile(world, 1, (0, 0)))
         await world.charge()
         assert world.statuses(1) == ["Available", "Preparing", "SuspendedEVSE"]
+
+
+async def test_a_vehicle_is_sent_as_somebody_wants_it() -> None:
+    cars = [car(id="small"), car(id="large", battery_capacity_wh=100_000), car(id="never", weight=0)]
+    template = {**ONE, "automaticVehicle": False}
+    async with station_world(template=template, keys=KEYS, vehicles=cars) as world:
+        await world.ready()
+        presence, meter = world.station.presence, world.connector().meter
+        assert meter is not None
+        with pytest.raises(VerbRefused, match="no vehicle lorry that charges here; there are small, large, never"):
+            presence.plug_in(1, Arrival(vehicle="lorry"))
+        assert not world.connector().plugged
+        for goal, energy in (
+            (Goal(departs_after_s=600), 11_000 * 600 / 3600),
+            (Goal(soc_percent=22.0), 2000.0),
+            (Goal(energy_wh=700), 700.0),
+        ):
+            for name in ("never", "large"):
+                presence.plug_in(1, Arrival(vehicle=name, soc=20 if name == "large" else None, goal=goal))
+                assert meter.vehicle is not None
+                assert meter.vehicle.model.id == name
+                if name == "never":
+                    presence.unplug(1)
+            transaction = await world.charge()
+            assert world.statuses(1)[-1] == "Charging"
+            await world.sleep(1000)
+            assert world.statuses(1)[-1] == "SuspendedEV"
+            await world.stop_charging(transaction)
+            assert transaction.energy == pytest.approx(energy, abs=5)
+            presence.unplug(1)
+
+
+async def test_nobody_chooses_a_vehicle_where_there_are_none() -> None:
+    async with station_world(template={**ONE, "coherentMeterValues": False}, keys=KEYS) as world:
+        await world.ready()
+        with pytest.raises(VerbRefused, match="coherentMeterValues of the template is false"):
+            world.station.presence.plug_in(1, Arrival(soc=50))
+        world.station.presence.plug_in(1)
 
 
 async def test_a_sleeping_vehicle_needs_to_be_plugged_in_anew() -> None:

@@ -351,7 +351,11 @@ async def test_a_driver_charges_by_hand() -> None:
     async with ui_house() as house:
         await house.ready()
         plug = {"hashIds": house.hash_ids[:1], "connectorId": 1}
-        assert (await house.call("plugIn", plug))["status"] == "success"
+        refused = await house.call("plugIn", {**plug, "vehicle": "lorry"})
+        assert "there is no vehicle lorry" in refused["responsesFailed"][0]["errorMessage"]
+        assert "<= 100.0: `socPercent`" in (await house.call("plugIn", {**plug, "socPercent": 101}))["errorMessage"]
+        wishes = {"vehicle": "suv-77", "socPercent": 20, "targetSocPercent": 70, "departsAfterSeconds": 9000}
+        assert (await house.call("plugIn", {**plug, **wishes}))["status"] == "success"
         assert await status_of(house, 1) == "Preparing"
         assert (await house.call("plugIn", plug))["status"] == "failure"
         assert (await house.call("presentIdTag", {**plug, "idTag": "CARD"}))["status"] == "success"
