@@ -155,6 +155,28 @@ def test_fewer_phases_of_a_profile_keep_the_amperes_on_those_that_remain() -> No
     assert available_power(11_040, AC3, divider=1, profile_limit=7360, profile_phases=1) == 3680
 
 
+def test_the_same_power_on_fewer_phases_is_another_offer() -> None:
+    meter = plugged(vehicle())
+    meter.advance(60, 6900, Random(1))
+    assert shown(meter, CURRENT_OFFERED)[CURRENT_OFFERED] == 10
+    meter.offer(6900, phases=1)
+    values = shown(meter, f"{CURRENT_OFFERED},{CURRENT}")
+    assert values[CURRENT_OFFERED] == 30
+    assert values["Current.Import.L1"] == pytest.approx(30, rel=0.02)
+    assert values["Current.Import.L2"] == 0
+
+
+def test_a_new_transaction_begins_without_an_offer() -> None:
+    meter = plugged(vehicle())
+    meter.advance(60, 6900, Random(1))
+    meter.end_transaction()
+    meter.begin_transaction(Random(1))
+    assert meter.charging_state is EVSE
+    assert set(shown(meter, f"{POWER_OFFERED},{CURRENT_OFFERED},{POWER},{CURRENT}").values()) == {0}
+    meter.advance(3600, 0, Random(1))
+    assert meter.transaction_wh == 0
+
+
 def test_power_of_a_rectifier_is_what_is_left_of_that_of_the_grid() -> None:
     assert available_power(50_000, DC, divider=1, efficiency=0.95) == 47_500
     assert available_power(50_000, DC, divider=1, efficiency=0.95, profile_limit=10_000, evse_maximum=30_000) == 9500
