@@ -11,9 +11,10 @@ from pathlib import Path
 
 import trio
 
-from simulator.app import RunOptions, Simulator, logging_to
-from simulator.cli.plans import read_fleet
+from simulator.app import RunOptions, Simulator
+from simulator.cli.plans import FleetSources, first_reading
 from simulator.events import CallAnswered
+from simulator.run_log import logging_to
 from simulator.telemetry.process import allow_open_files
 
 
@@ -58,10 +59,11 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("data_directory", type=Path)
     options = parser.parse_args()
-    fleet = read_fleet(options.config, csms=None, overrides=(), stations=None, environ=os.environ)
-    if fleet is None:
+    sources = FleetSources(path=options.config, csms=None, overrides=(), stations=None, environ=os.environ)
+    reading = first_reading(sources)
+    if reading is None:
         raise SystemExit(1)
-    loaded, plan = fleet
+    loaded, plan = reading.loaded, reading.plan
     haste = Haste()
     simulator = Simulator(loaded, plan, RunOptions(seed=1), watch=haste.run)
     simulator.bus.subscribe(CallAnswered, haste.on_answer)
