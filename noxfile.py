@@ -25,6 +25,8 @@ SUITES_BY_NAME = ["interop", "browser"]
 # What a central system of the interop tests is made of.
 WEBSOCKETS = "websockets>=15"
 PLAYWRIGHT = "playwright>=1.50"
+# What holds the OpenAPI document against the server.
+SCHEMATHESIS = "schemathesis>=4.10"
 # A second driver of PostgreSQL; the first of each database comes with the project's extra `databases`.
 PG8000 = "pg8000>=1.31"
 # pytest refuses to deselect a marker that it does not know.
@@ -68,7 +70,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Strict mypy over the packages and the tests."""
     install(session, "types")
-    session.install(WEBSOCKETS, PLAYWRIGHT)
+    session.install(WEBSOCKETS, PLAYWRIGHT, SCHEMATHESIS)
     session.run("mypy", *session.posargs)
     session.run("mypy", "--explicit-package-bases", "tests", "benchmarks", env={"MYPYPATH": "."})
 
@@ -90,9 +92,9 @@ def readme(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Against central systems that others wrote: PyPI `ocpp` on `websockets`, npm `ocpp-rpc` on `ws`."""
+    """Against programs of others: PyPI `ocpp` on `websockets`, npm `ocpp-rpc` and a client on `ws`, Schemathesis."""
     install(session, "test")
-    session.install(WEBSOCKETS)
+    session.install(WEBSOCKETS, SCHEMATHESIS)
     if shutil.which("npm") is None or shutil.which("node") is None:
         session.error("Node.js 18 or newer and npm are missing: install them, for example `apt-get install nodejs npm`")
     with session.chdir("tests/interop"):

@@ -25,7 +25,11 @@ def openapi_document(*, authentication: bool) -> dict[str, Any]:
                 },
                 "responses": {
                     "200": _answer("Success", procedures[name][1]),
-                    "400": _answer("Failure, with its reason", procedures[name][1]),
+                    # What did not get as far as the stations has only the members that every answer has.
+                    "400": _answer(
+                        "Failure, with its reason",
+                        procedures[name][1] if procedure.of_stations else {"$ref": "#/components/schemas/Response"},
+                    ),
                     **_REFUSALS,
                 },
             }

@@ -20,6 +20,15 @@ def missing(name: str) -> str | None:
     return None if (HERE / "node_modules" / "ocpp-rpc").is_dir() else "npm install in tests/interop"
 
 
+def require(package: str) -> None:
+    """Go on only if Node.js and that package are there; in the session of these tests they must be."""
+    part = "node" if shutil.which("node") is None else None
+    if part is None and not (HERE / "node_modules" / package).is_dir():
+        part = "npm install in tests/interop"
+    if part is not None:
+        (pytest.fail if os.environ.get("INTEROP_REQUIRED") else pytest.skip)(f"missing: {part}")
+
+
 @pytest.fixture(params=["mobilityhouse", "ocpp-rpc"])
 def name(request: pytest.FixtureRequest) -> str:
     """The central system to test against."""
