@@ -245,6 +245,8 @@ class HubConnection:
 
     def take_bytes(self, data: bytes) -> None:
         """Go on with bytes that the peer has sent."""
+        if self._state is _State.LINGERING:
+            return
         reader = self._reader
         if reader is None:
             try:
@@ -258,8 +260,6 @@ class HubConnection:
             reader = FrameReader(self._max_payload)
             if self._end is not None:
                 reader.discard()
-        if self._state is _State.LINGERING:
-            return
         events = reader.feed(data)
         self._reader = None if reader.at_rest else reader
         for kind, value in events:
