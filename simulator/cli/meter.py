@@ -95,7 +95,8 @@ def _signed_values(text: str) -> Iterator[tuple[str, str]]:
         start = line.find("[")
         if start >= 0 and "signedMeterData" in line:
             try:
-                yield from _within(json.loads(line[start:]))
+                # Behind the message may stand the end of an object that holds it.
+                yield from _within(json.JSONDecoder().raw_decode(line, start)[0])
             except json.JSONDecodeError:
                 continue
 

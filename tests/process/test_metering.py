@@ -62,6 +62,7 @@ FORMS = {
     "base64": base64.b64encode(RECORD.encode()).decode(),
     "signed value": json.dumps(signed_meter_value(RECORD, PUBLIC)),
     "message": json.dumps(MESSAGE),
+    "wire log": f'{{"time":"x","frame":{json.dumps(MESSAGE)}}}\n{{"time":"y","frame":[3,"1",{{}}]}}',
     "log": f"10:00 CS-1 sent {json.dumps(MESSAGE)}\n10:01 CS-1 sent [2,",
 }
 
