@@ -133,12 +133,18 @@ def _files(place: Path) -> list[Path]:
 
 
 def _brothers(folder: Path, name: str) -> list[Path]:
-    """The files of a folder that are named so, in the order in which they were written."""
+    """The files of a folder that are named so, by day and by their number within it."""
     pattern = re.compile(name)
     return sorted(
         (file for file in folder.iterdir() if pattern.fullmatch(file.name) and file.is_file()),
-        key=lambda file: (file.stat().st_mtime, _number(file), file.name),
+        key=lambda file: (_day(file), _number(file), file.name),
     )
+
+
+def _day(file: Path) -> str:
+    """The date in a file's name, or nothing."""
+    found = re.search(r"-(\d{4}-\d{2}-\d{2})\.", file.name)
+    return found[1] if found else ""
 
 
 def _number(file: Path) -> int:

@@ -177,7 +177,7 @@ class Control:
     ) -> list[WireFrame]:
         """The newest frames of the OCPP wire, oldest first."""
         if self.wire_log is None:
-            raise Failed("the messages of the OCPP wire are not kept")
+            raise Failed("the messages of the OCPP wire are not kept: wireLog.memory is 0")
         return self.wire_log.read(hash_ids, action=action, direction=direction, after=after, limit=limit)
 
 

@@ -210,7 +210,7 @@ async def subscribe(asked: Asked) -> Response:
     if asked.follower is None:
         raise Failed("subscribe needs a WebSocket: over HTTP nobody can be told")
     if "messages" in asked.request.topics and asked.control.wire_log is None:
-        raise Failed("the messages of the OCPP wire are not kept")
+        raise Failed("the messages of the OCPP wire are not kept: wireLog.memory is 0")
     await trio.lowlevel.checkpoint()
     asked.follower.subscribe(asked.request)
     return Response(status="success")

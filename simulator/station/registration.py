@@ -158,7 +158,11 @@ class Registration:
                 station.keys.set("HeartbeatInterval", str(answer.interval), within=SOON)  # told anew at each boot
             self._take_part()
         else:
-            station.log.warning("registration %s, interval %s s", answer.status, answer.interval)
+            station.log.warning(
+                "registration %s, interval %s s: asks again until the central system accepts it",
+                answer.status,
+                answer.interval,
+            )
             station.lane.open_gate(Gate.PENDING if self.status is RegistrationStatus.PENDING else Gate.REJECTED)
             self._boot_due = station.clock.wall() + (answer.interval if answer.interval > 0 else BOOT_RETRY)
             self._alarm.ring()  # where it was accepted before, heartbeats end

@@ -107,7 +107,7 @@ class Server:
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end; whatever happens stays in it."""
         if len(self._open) >= self._most:
-            log.warning("UI server: more than %s connections", self._most)
+            log.warning("UI server: more than %s connections, so one is refused; close some clients", self._most)
             await trio.aclose_forcefully(stream)
             return
         connection = Connection(self, stream)
