@@ -109,6 +109,9 @@ SHOWN_BY: Mapping[str, str] = {
     "template.certificateKeyType": "tests/process/test_security.py"
     "::test_a_certificate_asked_for_under_profile_2_serves_profile_3_and_the_next_run",
     "template.Evses": "tests/unit/test_templates_load.py::test_connectors_of_evses_are_numbered_one_after_the_other",
+    "template.autoStart": "tests/ui/test_flags.py::test_a_station_without_auto_start_waits_to_be_started",
+    "template.stopTransactionsOnStopped": "tests/ui/test_flags.py"
+    "::test_a_stop_ends_transactions_unless_the_template_says_no",
     "generator.stopAbsoluteDuration": "tests/station/test_generator.py"
     "::test_hours_that_count_pauses_and_hours_that_do_not",
     "generator.arrival": "tests/station/test_generator.py::test_vehicles_come_stay_and_take_what_their_drivers_want",
