@@ -34,23 +34,23 @@ def verify_values(source: str, key: str | None) -> int:
     """Verify every signed value in a text; tell what each says and return the exit code.
 
     :param source: a file or ``-``, of an OCMF record, a signed value, or any JSON that holds some.
-    :param key: a public key in any form or a file with one; by default the one that a value brings along.
+    :param key: a public key in any form or a file with one; by default the one that a value brings along, else
+        whichever of those that come along with others is the right one.
     :raises Failure: there is nothing to verify, or nothing to verify it with.
     """
     found = list(_signed_values(_read(source)))
     if not found:
         raise Failure(f"{_name(source)} holds no signed value: give an OCMF record, or a message with one")
     given = None if key is None else _public_key(_text_or_file(key))
+    along = {own: _public_key(own) for _, own in found if own and given is None}
+    if given is None and not along:
+        raise Failure("no public key: name one with --key, as MeterPublicKey<connector> of the station has it")
     good = 0
-    last: EllipticCurvePublicKey | None = None
     for number, (record, own) in enumerate(found, 1):
-        if given is None and own:
-            last = _public_key(own)
-        with_key = given or last
-        if with_key is None:
-            raise Failure("no public key: name one with --key, as MeterPublicKey<connector> of the station has it")
+        keys = [given] if given is not None else [along[own]] if own else list(along.values())
         try:
-            taken, right = parse(record), verify(record, with_key)
+            taken = parse(record)
+            right = any(verify(record, each) for each in keys)
         except OcmfError as error:
             give(f"{number}: BAD, {error}")
             continue

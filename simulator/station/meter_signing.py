@@ -128,7 +128,9 @@ class MeterSigning:
             user=None if transaction is None else _user(transaction),
         )
         key = self._key(connector.id)
-        public = key.public_key() if self._tells_key(transaction) else None
+        # The first reading of transactionData is the last to be sent: the key goes with one that comes earlier.
+        waits = context is ReadingContext.TRANSACTION_BEGIN and switch == "SampledDataSignReadings"
+        public = key.public_key() if self._tells_key(transaction, waits=waits) else None
         signed = SampledValue(
             value=signed_value_text(sign(text, key), public),
             context=context,
@@ -165,11 +167,11 @@ class MeterSigning:
             charge_box=f"{info.station_id} {connector.id}",
         )
 
-    def _tells_key(self, transaction: Transaction | None) -> bool:
+    def _tells_key(self, transaction: Transaction | None, *, waits: bool) -> bool:
         policy = self._station.keys.text("PublicKeyWithSignedMeterValue", NEVER)
         if policy != ONCE:
             return policy == ALWAYS
-        if transaction is None or transaction.key_told:
+        if transaction is None or transaction.key_told or waits:
             return False
         transaction.key_told = True
         return True

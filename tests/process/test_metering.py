@@ -86,6 +86,12 @@ def test_a_signed_value_is_verified_in_every_form(form: str, tmp_path: Path) -> 
 def test_what_was_altered_is_found_with_the_key_that_came_along() -> None:
     assert run("verify-value", text=FORMS["message"])[0] == 0
     altered = signed_value_text(RECORD.replace("12.345", "12.346"), PUBLIC)
+    other = derived_key("another")
+    theirs = sign(payload(OcmfMeter(meter_serial="M-2"), [OcmfReading(time=1e9, wh=1)], page=1), other)
+    several = [signed_value_text(theirs), signed_value_text(RECORD, PUBLIC)]
+    several += [signed_value_text(theirs, other.public_key()), signed_value_text(RECORD)]
+    code, output = run("verify-value", text=json.dumps(several))
+    assert (code, output.count(": good: ")) == (0, 4)
     code, output = run("verify-value", text=json.dumps([altered, signed_value_text(RECORD)]))
     assert code == 1
     assert output.splitlines()[0].startswith("1: BAD")

@@ -221,6 +221,38 @@ async def test_the_generator_ends_what_it_began_in_an_earlier_process(tmp_path: 
         assert [payload["reason"] for payload in world.sent("StopTransaction")] == ["Local", "Local"]
 
 
+@pytest.mark.parametrize("per_transaction", [True, False])
+async def test_every_account_agrees_over_a_death_and_an_ordered_end(tmp_path: Path, per_transaction: bool) -> None:
+    template = {
+        "meteringPerTransaction": per_transaction,
+        "beginEndMeterValues": True,
+        "transactionDataMeterValues": True,
+    }
+    keys = {"StopTxnSampledData": "Energy.Active.Import.Register"}
+    async with central() as world:
+        for boots, in_order in enumerate([False, True, False], 1):
+            async with process(world, tmp_path, template=template, keys=keys, in_order=in_order):
+                await online(world, boots)
+                await world.charge()
+                await world.sleep(150)
+        async with process(world, tmp_path, template=template, keys=keys):
+            await online(world, 4)
+        told: dict[int, list[int]] = {}
+        for payload in world.sent("MeterValues"):
+            for value in payload["meterValue"]:
+                told.setdefault(payload["transactionId"], []).append(int(value["sampledValue"][0]["value"]))
+        transactions = world.transactions()
+        assert [transaction.reason for transaction in transactions] == ["PowerLoss", "Local", "PowerLoss"]
+        register = 0
+        for transaction, stop in zip(transactions, world.sent("StopTransaction"), strict=True):
+            inside = [int(value["sampledValue"][0]["value"]) for value in stop["transactionData"]]
+            assert inside == told[transaction.transaction_id] == sorted(inside)
+            assert [inside[0], inside[-1]] == [transaction.meter_start, transaction.meter_stop]
+            assert transaction.energy > 100
+            assert transaction.meter_start == (0 if per_transaction else register)
+            register = inside[-1]
+
+
 async def test_a_transaction_without_a_sample_ends_where_it_began(tmp_path: Path) -> None:
     async with central() as world:
         async with process(world, tmp_path):

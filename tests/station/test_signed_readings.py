@@ -114,6 +114,9 @@ async def test_when_the_public_key_goes_along(policy: str, expected: int) -> Non
         inside = [value for stop in world.sent("StopTransaction") for value in stop["transactionData"]]
         keys_told = [public for _, _, public in signed([*told(world), *inside]) if public]
         assert keys_told == [own] * expected
+        first, *later = [bool(public) for _, _, public in signed(told(world))]
+        assert first is (policy != "Never")  # that which is sent, not that which waits for StopTransaction
+        assert later == [policy == "EveryMeterValue", first, policy == "EveryMeterValue"]
 
 
 @pytest.mark.parametrize("keys", [{}, {"SigningMethod": "ECDSA-secp256r1-SHA256"}], ids=["no key", "all switches off"])
