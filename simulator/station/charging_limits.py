@@ -125,7 +125,7 @@ class ChargingLimits:
         transaction = connector.transaction
         return Situation(
             circuit=self._station.info.circuit,
-            charging_since=None if transaction is None else transaction.started_at,
+            charging_since=None if transaction is None else self._station.own_time(transaction.started_virtual),
             share=len(self._station.sessions.running()),
             fall_back=self._station.info.template.tx_profile_fall_back,
         )

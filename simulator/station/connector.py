@@ -99,6 +99,8 @@ class Start(msgspec.Struct, frozen=True):
     reservation_id: int | None = None
     #: The TxProfile that the remote start brought.
     profile: ChargingProfile | None = None
+    #: The group of the tag, as far as it is known.
+    parent_id_tag: str | None = None
 
 
 class Waiting:

@@ -308,7 +308,14 @@ class FirmwareUpdates:
         return None if failure is None else FirmwareStatus(failure)
 
     async def _sleep_until(self, instant: float) -> None:
-        await self._station.clock.sleep(instant - self._station.now())
+        """Until the station's clock shows an instant; it may be set meanwhile."""
+        await trio.lowlevel.checkpoint()
+        while (left := instant - self._station.now()) > 0:
+            await self._alarm.wait_until(self._station.clock.now() + left)
+
+    def clock_changed(self) -> None:
+        """The station's clock has been set: the time of the update may have come."""
+        self._alarm.ring()
 
     def _fail(self, update: Update, status: SignedFirmwareStatus, reason: str) -> NoReturn:
         self._station.log.warning("firmware: %s: %s", status, reason)

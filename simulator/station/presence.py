@@ -170,6 +170,13 @@ class Presence:
         """A vehicle is still there from the station's former life."""
         self._take_in(connector)
 
+    def resume(self) -> None:
+        """The station has booted: at vehicles that are still plugged in somebody may present a tag, for a while."""
+        for connector in self._station.connectors.values():
+            waits = connector.plugged and connector.status is Status.PREPARING and connector.waiting is None
+            if waits and not connector.template.boot_status:
+                self._wait(connector, Waiting(None, Alarm(self._station.clock)))
+
     def _take_in(self, connector: Connector, arrival: Arrival = ANY_ARRIVAL) -> None:
         """A cable is plugged in; if it is that of a vehicle that is known to the meter, the vehicle is still there."""
         connector.plugged = True
@@ -257,17 +264,19 @@ class Presence:
             raise VerbRefused("the station is not in service")
         if not connector.usable:
             raise VerbRefused(f"connector {connector.id} is {connector.status}")
-        reservation = await station.reservations.admit(connector, id_tag)
-        connector.promised = True
-        try:
-            decision = await station.authorization.authorize(id_tag)
-        finally:
-            connector.promised = False
+        reservation, decision = await station.reservations.admit(connector, id_tag)
+        if decision is None:
+            connector.promised = True
+            try:
+                decision = await station.authorization.authorize(id_tag)
+            finally:
+                connector.promised = False
         if not decision.accepted:
             raise VerbRefused(decision.reason)
         if not connector.ready or not station.in_service:
             raise VerbRefused(f"connector {connector.id} is {connector.status} by now")
-        self.start_when_plugged(connector, id_tag, Start(reservation_id=reservation))
+        parent = decision.info.parent_id_tag if decision.info is not None else None
+        self.start_when_plugged(connector, id_tag, Start(reservation_id=reservation, parent_id_tag=parent))
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 

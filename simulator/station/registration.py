@@ -224,6 +224,10 @@ class Registration:
         self._ping_due = self._station.clock.wall() + interval if interval > 0 else float("inf")
         self._alarm.ring()
 
+    def send_heartbeat(self) -> None:
+        """A Heartbeat that the central system has asked for; its answer sets the clock as any other's does."""
+        self._station.lane.send(HeartbeatRequest(), self._clock_told, triggered=True)
+
     def _heartbeat(self) -> None:
         if not self._heartbeat_waits:
             self._heartbeat_waits = True
@@ -231,6 +235,9 @@ class Registration:
 
     def _heartbeat_answered(self, result: Result) -> None:
         self._heartbeat_waits = False
+        self._clock_told(result)
+
+    def _clock_told(self, result: Result) -> None:
         if isinstance(result, outcome.Value):
             self._station.synchronise_clock(result.value.current_time)
 

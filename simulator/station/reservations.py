@@ -13,6 +13,7 @@ from simulator.ocpp.v16.enums import ChargePointStatus, ReservationStatus
 from simulator.station.presence import VerbRefused, same_tag
 
 if TYPE_CHECKING:
+    from simulator.station.authorization import Decision
     from simulator.station.connector import Connector
     from simulator.station.station import ChargingStation
 
@@ -107,23 +108,31 @@ class Reservations:
 
     # -- use ---------------------------------------------------------------------------------------------------------
 
-    async def admit(self, connector: Connector, id_tag: str) -> int | None:
+    async def admit(self, connector: Connector, id_tag: str) -> tuple[int | None, Decision | None]:
         """The id of the reservation that the tag uses at the connector, None where none is needed.
 
-        The parent of the tag is looked up locally, else asked for with Authorize (OCPP 1.6 §5.13).
+        The parent of the tag is looked up locally, else asked for with Authorize (OCPP 1.6 §5.13); the answer to that
+        comes along, for it need not be asked twice.
         :raises VerbRefused: the connector is reserved for somebody else.
         """
+        decision: Decision | None = None
         held = self.on(connector)
+        for reservation in self._for_any() if held is None else [held]:
+            if same_tag(reservation.id_tag, id_tag):
+                return reservation.id, None
+            if reservation.parent_id_tag:
+                parent = self._station.authorization.parent_of(id_tag)
+                if parent is None and decision is None and self._station.online:
+                    decision = await self._station.authorization.ask(id_tag)
+                if parent is None and decision is not None and decision.accepted and decision.info is not None:
+                    parent = decision.info.parent_id_tag
+                if _matches(reservation, id_tag, parent):
+                    return reservation.id, decision
         if held is not None:
-            if same_tag(held.id_tag, id_tag) or await self._same_group(held, id_tag):
-                return held.id
             raise VerbRefused(f"connector {connector.id} is reserved for another tag")
-        for reservation in self._for_any():
-            if same_tag(reservation.id_tag, id_tag) or await self._same_group(reservation, id_tag):
-                return reservation.id
         if len(self._free()) <= len(self._for_any()):
             raise VerbRefused("the last free connectors are reserved for others")
-        return None
+        return None, decision
 
     def admits_remotely(self, connector: Connector, id_tag: str) -> bool:
         """Whether a remote start with that tag may use the connector, as far as is known yet (OCPP 1.6 §5.11).
@@ -160,15 +169,6 @@ class Reservations:
         if reservation_id is not None:
             self._forget(reservation_id)
             self.show()
-
-    async def _same_group(self, reservation: Reservation, id_tag: str) -> bool:
-        if not reservation.parent_id_tag:
-            return False
-        parent = self._station.authorization.parent_of(id_tag)
-        if parent is None and self._station.online:
-            decision = await self._station.authorization.ask(id_tag)
-            parent = decision.info.parent_id_tag if decision.accepted and decision.info is not None else None
-        return parent is not None and same_tag(parent, reservation.parent_id_tag)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -223,9 +223,18 @@ class Reservations:
 
     def _keep(self, reservation: Reservation) -> None:
         self._by_id[reservation.id] = reservation
+        self._set_timer(reservation)
+        self._station.remember()
+
+    def _set_timer(self, reservation: Reservation) -> None:
         seconds = max(0.0, reservation.expiry - self._station.now())
         self._timers[reservation.id] = self._station.clock.call_later(seconds, partial(self._expire, reservation.id))
-        self._station.remember()
+
+    def clock_changed(self) -> None:
+        """The station's clock has been set: reservations expire by what it shows now."""
+        for reservation in self._by_id.values():
+            self._timers[reservation.id].cancel()
+            self._set_timer(reservation)
 
     def _forget(self, reservation_id: int) -> None:
         if self._by_id.pop(reservation_id, None) is not None:

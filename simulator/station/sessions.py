@@ -92,6 +92,7 @@ class Sessions:
             remote=start.remote,
             reservation_id=start.reservation_id,
         )
+        transaction.parent_id_tag = start.parent_id_tag or station.authorization.parent_of(id_tag)
         connector.watts = 0.0
         if connector.status in {Status.FINISHING, Status.RESERVED}:  # the table has no way from there to Charging
             connector.move(Status.PREPARING)
@@ -126,7 +127,7 @@ class Sessions:
             return
         assert transaction.id is not None
         info: IdTagInfo = result.value.id_tag_info
-        transaction.parent_id_tag = info.parent_id_tag
+        transaction.parent_id_tag = info.parent_id_tag or transaction.parent_id_tag
         station.authorization.learn(transaction.id_tag, info)
         station.publish(TransactionStarted, connector.id, transaction.id, transaction.id_tag, transaction.meter_start)
         accepted = info.status == AuthorizationStatus.ACCEPTED

@@ -252,6 +252,7 @@ class ChargingStation:
                 self.sampling.align()
                 self.uploads.resume()
                 self.firmware.resume()
+                self.presence.resume()
                 await self._end_wanted.wait()
                 if self._outage:
                     self._fall_silent()
@@ -379,6 +380,10 @@ class ChargingStation:
         """POSIX seconds on the station's own clock, which the central system sets."""
         return self.clock.now() + self._clock_offset
 
+    def own_time(self, virtual: float) -> float:
+        """What the station's clock, as it goes now, showed at an instant of the process's clock."""
+        return virtual + self._clock_offset
+
     def synchronise_clock(self, current_time: str) -> None:
         """Follow the central system's clock (OCPP 1.6 §4.6); at a speed other than 1 that would mean nothing."""
         if self.clock.speed != 1.0:
@@ -391,6 +396,9 @@ class ChargingStation:
             self.security.event(Kind.SETTING_SYSTEM_TIME, f"by {offset - former:+.3f} s")
             self._clock_offset = offset
             self.sampling.align()
+            self.reservations.clock_changed()
+            self.firmware.clock_changed()
+            self.supply.review()
 
     def follow_availability(self, connector: Connector) -> None:
         """Bring an idle connector's status in line with its administrative state (OCPP 1.6 §5.2)."""

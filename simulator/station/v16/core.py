@@ -248,9 +248,7 @@ class CoreProfile:
             station.log.warning("remote start on connector %s not authorised: %s", connector.id, refused)
         else:
             if connector.ready and station.in_service:
-                station.presence.start_when_plugged(
-                    connector, id_tag, Start(remote=True, reservation_id=reservation, profile=profile)
-                )
+                station.presence.start_when_plugged(connector, id_tag, Start(True, reservation, profile, parent))
                 return
         if station.presence.automatic and connector.transaction is None:
             station.presence.leave(connector)

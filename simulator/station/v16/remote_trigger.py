@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from simulator.ocpp.v16.enums import MessageTrigger, ReadingContext, TriggerMessageStatus
 from simulator.ocpp.v16.messages import (
-    HeartbeatRequest,
     MeterValuesRequest,
     TriggerMessageRequest,
     TriggerMessageResponse,
@@ -56,7 +55,7 @@ class RemoteTriggerProfile:
             if asked == Trigger.BOOT_NOTIFICATION:
                 station.registration.boot_again()
             elif asked == Trigger.HEARTBEAT:
-                station.lane.send(HeartbeatRequest(), triggered=True)
+                station.registration.send_heartbeat()
             elif asked == Trigger.DIAGNOSTICS_STATUS_NOTIFICATION:
                 station.uploads.send_diagnostics_status()
             elif asked == Trigger.FIRMWARE_STATUS_NOTIFICATION:
