@@ -13,9 +13,6 @@ import msgspec
 
 from simulator.config.model import DEFAULT_PERFORMANCE_URI, PerformanceStorageConfig
 
-#: The name under which the project's optional dependencies are installed.
-DISTRIBUTION = "ocpp-fleet-simulator"
-
 #: The schemes of each type of storage, without a driver's name. The first is shown in examples.
 SCHEMES: Mapping[str, tuple[str, ...]] = {
     "jsonfile": ("file",),
@@ -32,8 +29,13 @@ DRIVERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "mongodb": (("pymongo", "pymongo"),),
 }
 _SAME = {"postgres": "postgresql", "mariadb": "mysql", "mongodb+srv": "mongodb"}
-#: The extra that brings the first driver of a scheme.
-_EXTRAS = {"postgresql": "postgresql", "mysql": "mariadb", "mongodb": "mongodb"}
+#: What to install for a driver whose package has another name.
+_PACKAGES = {
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+    "mysqldb": "mysqlclient",
+    "mariadbconnector": "mariadb",
+}
 _FILE_NAMES = {"jsonfile": "performanceRecords.json", "sqlite": "performanceRecords.sqlite"}
 
 
@@ -97,7 +99,7 @@ def _driver_problem(scheme: str, driver: str) -> Problem | None:
     elif family not in DRIVERS or best_driver(scheme) is not None:
         return None
     else:
-        missing = f"no driver of {family} is installed"
+        missing = f"no driver of {scheme} is installed"
     return Problem("uri", missing, install_hint(scheme, driver))
 
 
@@ -108,12 +110,11 @@ def best_driver(scheme: str) -> str | None:
 
 
 def install_hint(scheme: str, driver: str = "") -> str:
-    """What to type to get the driver of a scheme."""
-    extra = _EXTRAS.get(_SAME.get(scheme, scheme))
-    first = DRIVERS.get(_SAME.get(scheme, scheme), (("", ""),))[0][0]
-    if extra is None or driver not in ("", first):
-        return f"pip install {driver or 'the driver of ' + scheme}"
-    return f'pip install "{DISTRIBUTION}[{extra}]"'
+    """What to type to get a driver, or the best driver of a scheme."""
+    if not driver:
+        driver = DRIVERS.get(_SAME.get(scheme, scheme), (("", ""),))[0][0]
+    package = _PACKAGES.get(driver, driver) or f"the driver of {scheme}"
+    return f'pip install "{package}"' if "[" in package else f"pip install {package}"
 
 
 def _scheme(uri: str) -> tuple[str, str]:
@@ -151,8 +152,10 @@ def file_of(storage: PerformanceStorageConfig, directory: Path) -> Path:
     return directory / unquote(path)
 
 
-def show_storage(storage: PerformanceStorageConfig) -> str:
-    """Where a storage is, for people: without user, password and options."""
+def show_storage(storage: PerformanceStorageConfig, directory: Path) -> str:
+    """Where a storage is, for people: its file, or its URI without user, password and options."""
+    if storage.type in _FILE_NAMES:
+        return str(file_of(storage, directory))
     uri = re.sub(r"[?#].*", "", storage.uri)
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme.lower() in ("file", "sqlite"):

@@ -78,7 +78,7 @@ def test_a_good_storage_has_no_problem(kind: str, uri: str | None) -> None:
             "postgresql",
             "postgresql+psycopg2://localhost/simulator",
             "the driver psycopg2 is not installed",
-            "pip install psycopg2",
+            "pip install psycopg2-binary",
         ),
     ],
 )
@@ -91,17 +91,17 @@ def test_a_bad_storage_is_told_with_its_mend(kind: str, uri: str | None, message
 
 def test_a_missing_driver_is_told_with_what_to_install(drivers: set[str]) -> None:
     drivers.clear()
-    for kind, uri, extra in (
-        ("postgresql", "postgresql://localhost/x", "postgresql"),
-        ("postgresql", "postgresql+psycopg://localhost/x", "postgresql"),
-        ("mariadb", "mariadb://localhost/x", "mariadb"),
-        ("mysql", "mysql://localhost/x", "mariadb"),
-        ("mongodb", "mongodb://localhost/x", "mongodb"),
+    for kind, uri, package in (
+        ("postgresql", "postgresql://localhost/x", '"psycopg[binary]"'),
+        ("postgresql", "postgresql+psycopg://localhost/x", '"psycopg[binary]"'),
+        ("mariadb", "mariadb://localhost/x", "pymysql"),
+        ("mysql", "mysql://localhost/x", "pymysql"),
+        ("mongodb", "mongodb+srv://localhost/x", "pymongo"),
     ):
         problem = storage_problem(stored(kind, uri))
         assert problem is not None
         assert "installed" in problem.message
-        assert problem.suggestion == f'pip install "ocpp-fleet-simulator[{extra}]"'
+        assert problem.suggestion == f"pip install {package}"
     assert storage_problem(stored("sqlite")) is None
 
 
@@ -143,8 +143,12 @@ def test_files_with_relative_paths_are_in_the_data_directory(kind: str, uri: str
         ("postgresql://me:hun/ter2#?hunter2@db.test/simulator", "postgresql://db.test/simulator"),
         ("mongodb://me:hunter2@a,b/simulator?authSource=admin", "mongodb://a,b/simulator"),
         ("mysql://db.test/simulator?ssl_key=hunter2", "mysql://db.test/simulator"),
-        ("file:///performanceRecords.json", "file:///performanceRecords.json"),
+        ("localhost/simulator", "localhost/simulator"),
     ],
 )
 def test_what_is_shown_of_a_uri_holds_no_secret(uri: str, shown: str) -> None:
-    assert show_storage(stored("postgresql", uri)) == shown
+    assert show_storage(stored("postgresql", uri), Path("data")) == shown
+
+
+def test_a_file_is_shown_where_it_is() -> None:
+    assert show_storage(stored("sqlite"), Path("data")) == str(Path("data", "performanceRecords.sqlite"))

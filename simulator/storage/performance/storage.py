@@ -73,7 +73,7 @@ class PerformanceStorage:
             await self._finish(FINISH_WITHIN)
             self._settings = settings
             if store is not None:
-                where = show_storage(settings)
+                where = show_storage(settings, self._directory)
                 self._writer = RecordWriter(store, where)
                 log.info("performance records go to %s, every %s s", where, settings.interval)
             self._changed.set()

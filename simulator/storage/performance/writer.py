@@ -134,6 +134,7 @@ class RecordWriter:
                 if not is_open:
                     self._store.open()
                     is_open = True
+                waited = len(self._waiting)
                 self._write_batch()
             except Unavailable as error:
                 self._store.close()
@@ -155,7 +156,7 @@ class RecordWriter:
             else:
                 pause = self._retry_after
                 if failed_at is not None:
-                    self._tell_recovery(time.monotonic() - failed_at)
+                    self._tell_recovery(time.monotonic() - failed_at, waited)
                     failed_at = None
         self._store.close()
 
@@ -218,9 +219,8 @@ class RecordWriter:
             *(self._where, redact_text(str(error)), self._buffer // (1024 * 1024)),
         )
 
-    def _tell_recovery(self, seconds: float) -> None:
-        totals = self.totals
+    def _tell_recovery(self, seconds: float, waited: int) -> None:
         log.info(
-            "performance records are stored in %s again after %.0f s: %s wait, %s were dropped",
-            *(self._where, seconds, totals.waiting, totals.dropped),
+            "performance records are stored in %s again after %.0f s: %s had waited, %s were dropped",
+            *(self._where, seconds, waited, self.totals.dropped),
         )
