@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.fixtures import Open
-from tests.browser.fleet import Simulator
+from tests.browser.fleet import Running, Simulator
 from tests.browser.forwarding import WithoutCredentials
 from tests.browser.pages import connector, messages, open_station, rows
 
@@ -50,6 +50,31 @@ def test_the_page_of_a_station_goes_on_after_a_crash_of_the_simulator(
         expect(messages(page).filter(has_text="Preparing")).not_to_have_count(0)
     finally:
         simulator.end()
+
+
+def test_an_outage_of_the_central_system_is_said(tmp_path: Path, open_page: Open) -> None:
+    central = Running("csms", "--port", "0")
+    simulator = Simulator(tmp_path, central.line(r"^(ws://\S+)$"), stations=3)
+    try:
+        page = open_page(simulator.url)
+        expect(rows(page)).to_have_count(3)
+        notice = page.locator(".notice")
+        expect(notice).to_be_hidden()
+        simulator.ask("stopChargingStation", {"hashIds": [hash_id_of(simulator, "CS-00003")]})
+        central.end(at_once=True)
+        expect(notice).to_contain_text("All 2 stations have no connection to the central system.")
+        notice.get_by_role("button", name="Show them").click()
+        expect(rows(page)).to_have_count(2)
+    finally:
+        simulator.end(at_once=True)
+        central.end(at_once=True)
+
+
+def hash_id_of(simulator: Simulator, name: str) -> str:
+    """The identity of a station."""
+    found = simulator.ask("listChargingStations", {"search": name, "fields": []})["chargingStations"][0]
+    hash_id: str = found["stationInfo"]["hashId"]
+    return hash_id
 
 
 def test_a_password_is_asked_for_and_a_browser_that_knows_it_is_let_in(

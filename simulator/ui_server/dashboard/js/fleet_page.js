@@ -122,6 +122,27 @@ export function fleetPage({ session, store, history }) {
     }
   };
 
+  // -- an outage of the central system: most stations without their connection
+  const outageText = h("span");
+  const outage = h("div", { class: "notice hidden", role: "status" }, outageText,
+    h("button", { type: "button", class: "small", text: "Show them", onclick: () => {
+      const chip = chipOf.get("Offline");
+      if (chip && !kept.states.has("Offline")) chip.click();
+    } }));
+  const drawOutage = () => {
+    let running = 0;
+    let offline = 0;
+    for (const { state } of store.rows.values()) {
+      if (state !== "Stopped" && state !== "Stopping") running += 1;
+      if (state === "Offline") offline += 1;
+    }
+    const shown = offline > 0 && offline * 2 >= running;
+    outage.classList.toggle("hidden", !shown);
+    if (!shown) return;
+    const who = offline === running ? (running === 1 ? "The station has" : `All ${format.count(running)} stations have`) : `${format.count(offline)} of ${format.plural(running, "station")} have`;
+    setText(outageText, `${who} no connection to the central system.`);
+  };
+
   // -- tools
   const search = searchField("Search stations", (text) => {
     kept.search = text;
@@ -192,6 +213,7 @@ export function fleetPage({ session, store, history }) {
   const element = h("div", { class: "fleet page" },
     h("h1", { class: "sr-only", text: "Fleet" }),
     figureBar,
+    outage,
     h("div", { class: "tools" }, search.element(icon("search")), chips, selection, h("div", { class: "end" }, shownCount, addButton, fleetButton)),
     grid.element);
 
@@ -298,6 +320,7 @@ export function fleetPage({ session, store, history }) {
     grid.setItems(rows);
     setText(shownCount, rows.length === store.rows.size ? format.plural(rows.length, "station") : `${format.count(rows.length)} of ${format.plural(store.rows.size, "station")}`);
     drawChoice();
+    drawOutage();
   }
 
   const stops = [store.on("change", refresh), history.on("look", drawFigures)];
