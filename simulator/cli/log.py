@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from simulator.cli.options import Number, ParameterType, ui_options
-from simulator.cli.output import give, printable, tell
+from simulator.cli.output import give, is_broken_pipe, printable, silence, tell
 
 if TYPE_CHECKING:
     from simulator.telemetry.wire_records import WireRecord
@@ -96,11 +96,17 @@ def wire_log(
         return 0
 
     def show(record: WireRecord) -> None:
-        give(to_line(record) if as_json else printable(for_people(record)))
+        click.echo(to_line(record) if as_json else printable(for_people(record)))
 
-    for record in records:
-        show(record)
-    if follow:
-        for record in source.following():
+    try:
+        for record in records:
             show(record)
+        if follow:
+            for record in source.following():
+                show(record)
+    except OSError as error:
+        # A reader that has had enough ends the command too: nobody else would end one that follows.
+        if not is_broken_pipe(error):
+            raise
+        silence()
     return 0

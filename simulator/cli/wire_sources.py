@@ -163,9 +163,16 @@ def _records(file: Path, ends: dict[Path, int]) -> Iterator[WireRecord]:
     except OSError as error:
         raise Failure(f"{file}: {error.strerror or error}") from None
     if broken and not number:
-        raise Failure(f"{file}: holds no OCPP messages in lines of JSON, as the configuration's wireLog.file has them")
+        raise Failure(
+            f"{_name(file)}: holds no OCPP messages in lines of JSON, as the configuration's wireLog.file has them"
+        )
     if broken:
-        tell(f"warning: {file}: {count(len(broken), 'line')} passed over that cannot be read, the first is {broken[0]}")
+        lines = count(len(broken), "line")
+        tell(f"warning: {_name(file)}: {lines} passed over that cannot be read, the first is {broken[0]}")
+
+
+def _name(file: Path) -> str:
+    return "standard input" if file == STANDARD_INPUT else str(file)
 
 
 def _open(file: Path) -> BinaryIO:

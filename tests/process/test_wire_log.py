@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -54,3 +55,16 @@ async def test_messages_are_in_files_in_memory_and_shown_while_they_come(tmp_pat
     assert "f00dcafe" not in found.read_text() + latest.out + in_memory.out
     whole = await finished("log", file)
     assert len(whole.out.splitlines()) == len(records)
+
+
+async def test_a_reader_that_has_had_enough_ends_the_following(tmp_path: Path) -> None:
+    """``simulator log -f wire.ndjson | head -1``."""
+    record = '{"time":"x","stationId":"CS-1","direction":"sent","kind":"call","frame":[2,"1","Heartbeat",{}]}\n'
+    (tmp_path / "wire.ndjson").write_text(10_000 * record)
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        run = await finished("log", tmp_path / "wire.ndjson", "-f", stdout=writing)
+    finally:
+        os.close(writing)
+    assert (run.process.returncode, run.err) == (0, "")
