@@ -71,7 +71,7 @@ class Provisioner:
     ) -> None:
         self._loaded = loaded
         self._environ = environ
-        self._maker = maker
+        self.maker = maker
         self._central_url = central_url
         self._orders: list[_Order] = []
 
@@ -148,7 +148,7 @@ class Provisioner:
             while (name := station_id(template, index, self._environ)) in names:
                 index += 1
             planned = PlannedStation(entry, index, position + number, name, hash_of(name))
-            made = self._maker.make(planned)
+            made = self.maker.make(planned)
             order.stations.append(planned)
             yield made
 
