@@ -210,7 +210,11 @@ class Simulator:
         if state is not None:
             await state.read()
         # Never earlier than what earlier runs have written, which may have lived faster.
-        self.clock = Clock(start=max(time.time(), state.journal.latest if state else 0.0), speed=self.options.speed)
+        self.clock = Clock(
+            start=max(time.time(), state.journal.latest if state else 0.0),
+            speed=self.options.speed,
+            grid=self.config.timer_grid / 1000,
+        )
         await root.start(self.clock.run)
         if self.options.embedded:
             self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
@@ -385,6 +389,7 @@ class Simulator:
             message_ids=MessageIds(),
             diagnostics=self._diagnostics,
             seed=self.options.seed,
+            stagger=self.config.stagger,
             auto_reconnect_max_retries=-1 if retries is None else retries,
             journal=NoJournal() if state is None else state.journal,
             store=NoStore() if state is None else state.files,

@@ -5,6 +5,9 @@ ping, close, back-off) are wall. *Virtual* seconds are the simulated ones: ``vir
 heartbeats, meter samples, the generator, reset times and every timestamp on the wire are virtual. At speed 1 they
 differ only in their origin: virtual time is POSIX time.
 
+Timers fire on a *grid*: those that are due within one step of it are fired together at its end, which costs a fleet of
+thousands a fraction of waking up for each. Nothing fires early, and nothing later than one step; a step of 0 is exact.
+
 A sleeping task is parked on the heap of the one :meth:`Clock.run` task rather than on a trio deadline of its own,
 which is an order of magnitude cheaper per wake-up in a fleet of thousands. Under ``trio.testing.MockClock`` everything
 follows the mocked clock, because all of it is measured by ``trio.current_time()``.
@@ -18,6 +21,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from math import ceil
 
 import outcome
 import trio
@@ -55,11 +59,12 @@ class Clock:
 
     :param start: virtual POSIX seconds at creation; the wall clock's by default.
     :param speed: virtual seconds per wall second, more than 0.
+    :param grid: virtual seconds of a step of the timers; 0: every timer at its own instant.
 
     Must be created inside a trio run; nothing fires before :meth:`run` is started in a nursery that its user owns.
     """
 
-    def __init__(self, *, start: float | None = None, speed: float = 1.0) -> None:
+    def __init__(self, *, start: float | None = None, speed: float = 1.0, grid: float = 0.0) -> None:
         if not speed > 0:
             raise ValueError(f"speed must be more than 0, not {speed}")
         self.speed = speed
@@ -67,6 +72,7 @@ class Clock:
         #: Wall seconds on trio's clock, of no fixed origin: for measuring how long a peer takes.
         self.wall = trio.lowlevel.current_clock().current_time
         self._wall_origin = self.wall()
+        self._step = grid / speed
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._cancelled = 0
@@ -89,7 +95,7 @@ class Clock:
         timer = Timer(self, deadline, call)
         heapq.heappush(self._heap, (deadline, next(self._order), timer))
         if self._wait is not None and deadline < self._wait.deadline:
-            self._wait.deadline = deadline
+            self._wait.deadline = self._on_grid(deadline)
         return timer
 
     def call_later_wall(self, seconds: float, call: Callable[[], object]) -> Timer:
@@ -138,13 +144,20 @@ class Clock:
         task_status.started()
         while True:
             deadline = self._heap[0][0] if self._heap else float("inf")
-            with trio.CancelScope(deadline=deadline) as self._wait:
+            with trio.CancelScope(deadline=self._on_grid(deadline)) as self._wait:
                 await trio.sleep_forever()
             self._wait = None
             while self._fire_due():
                 # The first turn may come before that of the task just woken; the second cannot.
                 await trio.lowlevel.checkpoint()
                 await trio.lowlevel.checkpoint()
+
+    def _on_grid(self, deadline: float) -> float:
+        """The end of the step that an instant falls into."""
+        step = self._step
+        if not step or deadline == float("inf"):
+            return deadline
+        return self._wall_origin + ceil((deadline - self._wall_origin) / step) * step
 
     def _fire_due(self) -> bool:
         """Make the calls that are due, but of each instant only the first; returns whether any is left.

@@ -294,6 +294,19 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         ),
     ] = None
     persist_state: Annotated[bool, doc("Start again as the last run was left, started or stopped", acts=False)] = True
+    timer_grid: Annotated[
+        int,
+        doc(
+            "Milliseconds of a step of the timers of stations (heartbeats, samples, pings, deadlines): all that is due in"
+            " one is done together at its end, at a fraction of the cost; 0: each at its exact instant",
+            ge=0,
+            le=1000,
+        ),
+    ] = 50
+    stagger: Annotated[
+        bool,
+        doc("Send each station's first heartbeat after a part of the interval, so that a fleet does not march in step"),
+    ] = True
     transport: Annotated[
         Literal["auto", "websocket", "hub"],
         doc(

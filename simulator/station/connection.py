@@ -203,7 +203,7 @@ class Line:
         try:
             async with trio.open_nursery() as nursery:
                 station.registration.attach(self._post)
-                nursery.start_soon(station.registration.run)
+                station.registration.run_in(nursery)
                 try:
                     await connection.receive_each(self._read)
                 except ConnectionClosed as closed:
@@ -212,6 +212,7 @@ class Line:
         finally:
             self._connection = None
             station.security.closed()
+            station.registration.detach()
             station.lane.detach()
             if station.clock.wall() - opened >= GOOD_AFTER:
                 self._backoff.reset()

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import outcome
+import trio
 
-from simulator.clock import Alarm
+from simulator.clock import Alarm, Timer
 from simulator.events import Registered
 from simulator.ocpp.v16.enums import RegistrationStatus
 from simulator.ocpp.v16.messages import BootNotificationRequest, BootNotificationResponse, HeartbeatRequest
@@ -32,7 +33,10 @@ class Registration:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
-        self._alarm = Alarm(station.clock)
+        self._nursery: trio.Nursery | None = None
+        self._registering = False
+        self._keeping_alive = False
+        self._timer: Timer | None = None
         self._again = Alarm(station.clock)
         #: The last answer to BootNotification in this power cycle.
         self.answer: BootNotificationResponse | None = None
@@ -78,6 +82,16 @@ class Registration:
         self._told = gate is Gate.ACCEPTED and status.untold
         self._station.lane.attach(post, gate, first=status.report_changed if self._told else lambda: None)
 
+    def run_in(self, nursery: trio.Nursery) -> None:
+        """Run the session in the nursery of its connection."""
+        self._nursery = nursery
+        nursery.start_soon(self.run)
+
+    def detach(self) -> None:
+        """The connection is gone."""
+        self._nursery = None
+        self._stop_keeping_alive()
+
     def boot_again(self) -> None:
         """Send the next BootNotification now (TriggerMessage while Pending)."""
         self._again.ring()
@@ -85,17 +99,20 @@ class Registration:
     # -- the session -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Register if need be, then send heartbeats and pings; cancelled with the connection."""
+        """Register if need be, and set off what an accepted station does; cancelled with the connection."""
         station = self._station
-        if station.info.template.auto_register and self.answer is None:
-            await self._boot_for_show()
-        while True:
+        self._registering = True
+        try:
+            if station.info.template.auto_register and self.answer is None:
+                await self._boot_for_show()
             if not self.accepted:
                 await self._register()
-            if not self._told:
-                station.status.report_changed()
-            station.accepted()
-            await self._keep_alive()
+        finally:
+            self._registering = False
+        if not self._told:
+            station.status.report_changed()
+        station.accepted()
+        self._begin_keeping_alive()
 
     async def _boot_for_show(self) -> None:
         """``autoRegister``: a real BootNotification goes first; whatever its answer, the station acts as accepted."""
@@ -165,7 +182,10 @@ class Registration:
             )
             station.lane.open_gate(Gate.PENDING if self.status is RegistrationStatus.PENDING else Gate.REJECTED)
             self._boot_due = station.clock.wall() + (answer.interval if answer.interval > 0 else BOOT_RETRY)
-            self._alarm.ring()  # where it was accepted before, heartbeats end
+            if self._keeping_alive:  # it was accepted before
+                self._stop_keeping_alive()
+                if self._nursery is not None and not self._registering:
+                    self._nursery.start_soon(self.run)
 
     def _boot_time(self, status: str) -> float | None:
         """Wall seconds from the open connection to its first acceptance; None if this is none."""
@@ -181,26 +201,56 @@ class Registration:
 
     # -- heartbeats and pings ----------------------------------------------------------------------------------------
 
-    async def _keep_alive(self) -> None:
-        """Send heartbeats and pings for as long as the station is accepted."""
-        station = self._station
+    def _begin_keeping_alive(self) -> None:
+        """The station is accepted: heartbeats and pings begin. They come from one timer and keep no task."""
         self._heartbeat_waits = False
-        self._restart_heartbeat()
-        self._restart_ping()
-        while True:
-            due = station.clock.wall_at(self._heartbeat_due)
-            await self._alarm.wait_until_wall(min(due, self._ping_due))
-            if not self.accepted:
-                return
-            # Compared as the alarm does: in virtual time a wake-up may seem to come a rounding error too early.
-            if station.clock.wall() >= station.clock.wall_at(self._heartbeat_due):
-                self._heartbeat_due += self._heartbeat_interval()
-                if self._heartbeat_due <= station.clock.now():  # a missed heartbeat is skipped, never piled up
-                    self._restart_heartbeat()
-                self._heartbeat()
-            if station.clock.wall() >= self._ping_due:
-                self._ping_due = float("inf")
-                station.spawn(self._ping)
+        self._keeping_alive = True
+        share = self._first_share()
+        self._restart_heartbeat(share)
+        self._restart_ping(share)
+
+    def _stop_keeping_alive(self) -> None:
+        self._keeping_alive = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _first_share(self) -> float:
+        """The share of an interval after which the first heartbeat comes: where a fleet is staggered, one's own."""
+        if not self._station.services.stagger:
+            return 1.0
+        return (1 + int(self._station.info.hash_id[:8], 16)) / 2**32
+
+    def _set_timer(self) -> None:
+        if not self._keeping_alive:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        clock = self._station.clock
+        due = min(clock.wall_at(self._heartbeat_due), self._ping_due)
+        self._timer = clock.call_at_wall(due, self._keep_alive)
+
+    def _keep_alive(self) -> None:
+        """Something is due. What is raised here crashes the station."""
+        self._timer = None
+        try:
+            self._send_what_is_due()
+        except Exception as error:
+            self._station.crash(error)
+        else:
+            self._set_timer()
+
+    def _send_what_is_due(self) -> None:
+        station = self._station
+        # Compared as the timer does: in virtual time a wake-up may seem to come a rounding error too early.
+        if station.clock.wall() >= station.clock.wall_at(self._heartbeat_due):
+            self._heartbeat_due += self._heartbeat_interval()
+            if self._heartbeat_due <= station.clock.now():  # a missed heartbeat is skipped, never piled up
+                self._heartbeat_due = station.clock.now() + self._heartbeat_interval()
+            self._heartbeat()
+        if station.clock.wall() >= self._ping_due:
+            self._ping_due = float("inf")
+            station.spawn(self._ping)
 
     async def _ping(self) -> None:
         """Ping once, beside the heartbeats. Without a pong the connection ends, and the line sees to the rest."""
@@ -215,14 +265,14 @@ class Registration:
         interval = self._station.keys.number("HeartbeatInterval")
         return float(interval) if interval > 0 else HEARTBEAT_AT_LEAST
 
-    def _restart_heartbeat(self) -> None:
-        self._heartbeat_due = self._station.clock.now() + self._heartbeat_interval()
-        self._alarm.ring()
+    def _restart_heartbeat(self, share: float = 1.0) -> None:
+        self._heartbeat_due = self._station.clock.now() + self._heartbeat_interval() * share
+        self._set_timer()
 
-    def _restart_ping(self) -> None:
-        interval = self._station.keys.number("WebSocketPingInterval")
+    def _restart_ping(self, share: float = 1.0) -> None:
+        interval = self._station.keys.number("WebSocketPingInterval") * share
         self._ping_due = self._station.clock.wall() + interval if interval > 0 else float("inf")
-        self._alarm.ring()
+        self._set_timer()
 
     def send_heartbeat(self) -> None:
         """A Heartbeat that the central system has asked for; its answer sets the clock as any other's does."""

@@ -1,6 +1,7 @@
 """When meters are read, and where the readings go (OCPP 1.6 §3.16, §9.1.2, §9.1.16 to §9.1.28).
 
-* *Sampled* readings come every ``MeterValueSampleInterval`` from the start of a transaction, from a task of it.
+* *Sampled* readings come every ``MeterValueSampleInterval`` from the start of a transaction, see
+  :mod:`simulator.station.sample_times`.
 * *Clock-aligned* readings come at the multiples of ``ClockAlignedDataInterval`` in the day of the station's clock
   (UTC), from every connector and from the station's main meter, transaction or not; from one timer, which is set only
   while they are wanted.
@@ -18,6 +19,7 @@ from simulator.events import MeterSampled
 from simulator.ocpp.v16.enums import ReadingContext
 from simulator.ocpp.v16.messages import MeterValue, MeterValuesRequest
 from simulator.station.metering import begin_value, end_value, let_idle, main_meter_value, meter_value, metered
+from simulator.station.sample_times import SampleTimes
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 #: Seconds of the day from whose begin clock-aligned instants are counted.
 DAY = 86_400
-
-#: Virtual seconds after which the register of a running transaction is noted at the latest.
-NOTE_EVERY = 60.0
 
 BEGIN, END = ReadingContext.TRANSACTION_BEGIN, ReadingContext.TRANSACTION_END
 
@@ -63,7 +62,8 @@ class Sampling:
         if measurands or self._station.info.template.begin_end_meter_values:
             reading = begin_value(self._station, transaction, measurands)
             self._send(transaction, self._signed_edge(transaction, reading, BEGIN, "SampledDataSignStartedReadings"))
-        self._station.spawn(self._sample, transaction)
+        if self._station.powered:
+            transaction.sampling = SampleTimes(self._station, transaction)
 
     def resumed(self, transaction: Transaction) -> None:
         """The transaction goes on after the end of an earlier process: its samples come when they are due."""
@@ -120,36 +120,6 @@ class Sampling:
 
     # -- sampled -----------------------------------------------------------------------------------------------------
 
-    async def _sample(self, transaction: Transaction) -> None:
-        """Send MeterValues every MeterValueSampleInterval from the start on; what was missed is skipped.
-
-        Samples go into the journal with what the meter shows. Where they are rare or switched off it is noted besides,
-        so that the end of the process costs a minute of energy and not all of it.
-        """
-        station = self._station
-        note_every = max(NOTE_EVERY, station.clock.speed)  # in a fast world not more often than once a wall second
-        taken = 0  # periods of the present interval that have their sample
-        noted = station.clock.now()
-        while not transaction.ended:
-            interval = station.keys.number("MeterValueSampleInterval")
-            period = taken
-            due = float("inf")
-            if interval > 0:
-                # A wake-up may seem to come a rounding error too early: that must not make a second sample.
-                elapsed = station.clock.now() - transaction.started_virtual
-                period = max(taken, int(elapsed // interval)) + 1
-                due = transaction.started_virtual + period * interval
-            if await transaction.sampling.wait_until(min(due, noted + note_every)):
-                taken = 0
-            elif not transaction.ended:
-                if due <= noted + note_every:
-                    taken = period
-                    self.take_sample(transaction)
-                else:
-                    station.settle_energy()
-                    station.sessions.book.note(transaction)
-                noted = station.clock.now()
-
     def take_sample(self, transaction: Transaction) -> None:
         """Read the meter of a running transaction now and queue the reading as MeterValues."""
         station, connector = self._station, transaction.connector
@@ -164,7 +134,8 @@ class Sampling:
             data = meter_value(station, connector, station.keys.text("StopTxnSampledData"), context)
             self._keep(transaction, data)
         self._send(transaction, reading, data=data)
-        station.publish(MeterSampled, connector.id, *metered(connector))
+        if station.services.bus.wanted(MeterSampled):
+            station.publish(MeterSampled, connector.id, *metered(connector))
 
     def _send(self, transaction: Transaction, reading: MeterValue, *, data: MeterValue | None = None) -> None:
         self._station.sessions.book.queue(
@@ -173,7 +144,8 @@ class Sampling:
 
     def _interval_changed(self) -> None:
         for transaction in self._station.sessions.running():
-            transaction.sampling.ring()
+            if transaction.sampling is not None:
+                transaction.sampling.interval_changed()
 
     # -- clock-aligned -----------------------------------------------------------------------------------------------
 
@@ -193,7 +165,10 @@ class Sampling:
         self._timer = station.clock.call_later(self._due - now, self._aligned)
 
     def power_down(self) -> None:
-        """The station is off: no more aligned readings until it boots."""
+        """The station is off: nothing is read until it boots."""
+        for transaction in self._station.sessions.running():
+            if transaction.sampling is not None:
+                transaction.sampling.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -77,6 +77,7 @@ class StationServices(msgspec.Struct, frozen=True, kw_only=True):
 
     ``seed`` (with the station's hashId) seeds the station's randomness; None draws it from the operating system.
     ``auto_reconnect_max_retries`` holds for templates that say nothing of it; -1: without end.
+    With ``stagger`` a station's first heartbeat comes after a part of the interval that is its own.
     ``certificates`` gives a station, by its hashId, the place for its certificates; without it they are forgotten with
     the process.
     Without ``diagnostics`` a station's diagnostics are what it knows of itself.
@@ -92,5 +93,6 @@ class StationServices(msgspec.Struct, frozen=True, kw_only=True):
     transfers: MovesFiles = msgspec.field(default_factory=Transfers)
     diagnostics: Diagnostics | None = None
     seed: int | None = None
+    stagger: bool = False
     auto_reconnect_max_retries: int = -1
     certificates: Callable[[str], CertificateStore] | None = None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import outcome
 
-from simulator.clock import Alarm
 from simulator.energy.meter import ConnectorMeter
 from simulator.events import TransactionStarted, TransactionStopped
 from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, Reason
@@ -88,7 +87,6 @@ class Sessions:
             started_at=station.now(),
             started_virtual=station.clock.now(),
             meter_start=connector.meter.begin_transaction(station.meter_rng),
-            sampling=Alarm(station.clock),
             remote=start.remote,
             reservation_id=start.reservation_id,
         )
@@ -204,7 +202,8 @@ class Sessions:
         connector.move(Status.FINISHING, info=info)
         station.memory.changed(LATER)  # the register; the journal has it at once
         transaction.told_end()
-        transaction.sampling.ring()
+        if transaction.sampling is not None:
+            transaction.sampling.stop()
         station.limits.transaction_ended(connector)
         station.presence.depart_after(transaction)
 

@@ -324,6 +324,14 @@ class ChargingStation:
         if self._nursery is not None and not self._nursery.cancel_scope.cancel_called:
             self._nursery.start_soon(run, *args)
 
+    def crash(self, error: Exception) -> None:
+        """End the station's present life with an error that came up outside of its tasks; its supervisor sees to it."""
+
+        async def fail() -> None:
+            raise error
+
+        self.spawn(fail)
+
     @property
     def powered(self) -> bool:
         """Whether tasks can run: the station is on, and not away for a reset."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from simulator.clock import Alarm
 from simulator.ocpp.v16.enums import Reason
 from simulator.ocpp.v16.messages import MeterValue
 from simulator.station.journal import UNKNOWN_ID, Register
 
 if TYPE_CHECKING:
     from simulator.station.connector import Connector
+    from simulator.station.sample_times import SampleTimes
 
 
 class Transaction:
@@ -61,7 +61,6 @@ class Transaction:
         started_at: float,
         started_virtual: float,
         meter_start: int,
-        sampling: Alarm,
         remote: bool = False,
         reservation_id: int | None = None,
     ) -> None:
@@ -96,8 +95,8 @@ class Transaction:
         self.transaction_data: list[MeterValue] = []
         #: The public key of the meter has gone along with a signed reading.
         self.key_told = False
-        #: Rung when the sample interval changes or the transaction ends.
-        self.sampling = sampling
+        #: When its meter is read; None before its StartTransaction is queued.
+        self.sampling: SampleTimes | None = None
         #: Whether StopTransaction was answered; None while that is open.
         self.stop_accepted: bool | None = None
         #: Whether the vehicle has what it came for.

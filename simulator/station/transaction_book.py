@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import outcome
 
-from simulator.clock import Alarm
 from simulator.ocpp.frames import encode_payload
 from simulator.ocpp.v16.enums import Reason
 from simulator.ocpp.v16.messages import MeterValue, Request, action_of, to_payload
@@ -253,7 +252,6 @@ class TransactionBook:
             started_at=known.started_at,
             started_virtual=known.started_at,
             meter_start=known.meter_start,
-            sampling=Alarm(station.clock),
             reservation_id=known.reservation_id,
         )
         transaction.key, transaction.id, transaction.register = known.key, known.id, known.register
