@@ -17,8 +17,10 @@ from benchmarks.processes import Central, Process, RunFailed, busy, central, cli
 
 #: Seconds that clients have to get where they are measured.
 PATIENCE = 300.0
-#: Seconds after that before the measurement begins: what starting has left behind is worked off.
-SETTLE = 4.0
+#: Seconds from the last acceptance to the measurement, and more for each station: what starting has left behind, such as
+#: the first writing of stations' files, is worked off.
+SETTLE = 14.0
+SETTLE_EACH = 0.006
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,12 +96,16 @@ def _boot(sink: Central, process: Process, load: Load, result: Result) -> None:
     result.boot_cpu = process.cpu()
 
 
+def _settle(load: Load, result: Result) -> None:
+    time.sleep(SETTLE + SETTLE_EACH * load.stations if result.client[:4] != "bare" else 2.0)
+
+
 def _only_boot(sink: Central, process: Process, load: Load, options: Options, result: Result) -> None:
     result.pss_kb = process.pss()
 
 
 def _idle(sink: Central, process: Process, load: Load, options: Options, result: Result) -> None:
-    time.sleep(SETTLE)
+    _settle(load, result)
     # Heartbeats late by nothing are what the others are compared with: two of each station are needed.
     _window(sink, process, max(options.duration, 2.2 * options.interval if who_beats(sink) else 0), result)
     result.pss_kb = process.pss()
@@ -118,14 +124,14 @@ def who_beats(sink: Central) -> bool:
 def _load(sink: Central, process: Process, load: Load, options: Options, result: Result) -> None:
     wanted = 0.9 * load.stations / load.sample
     _until_rate(sink, process, wanted)
-    time.sleep(SETTLE)
+    _settle(load, result)
     _window(sink, process, options.duration, result)
     result.pss_kb = process.pss()
 
 
 def _flat(sink: Central, process: Process, load: Load, options: Options, result: Result) -> None:
     _wait(sink, process, lambda stats: stats["actions"].get("MeterValues", 0) > 20 * load.stations, "readings")
-    time.sleep(SETTLE)
+    _settle(load, result)
     _window(sink, process, options.duration, result)
     result.pss_kb = process.pss()
 

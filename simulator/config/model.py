@@ -297,8 +297,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     timer_grid: Annotated[
         int,
         doc(
-            "Milliseconds of a step of the timers of stations (heartbeats, samples, pings, deadlines): all that is due in"
-            " one is done together at its end, at a fraction of the cost; 0: each at its exact instant",
+            "Milliseconds of a step of stations' timers (heartbeats, samples, pings, deadlines): what is due within one"
+            " is done together at its end, at a fraction of the cost; 0: each at its exact instant",
             ge=0,
             le=1000,
         ),

@@ -20,6 +20,7 @@ from simulator.station.standard_keys import (
     acceptable,
 )
 from simulator.templates.info import StationInfo
+from simulator.templates.model import StationTemplate
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -38,6 +39,21 @@ class Key(msgspec.Struct, frozen=True):
 def _shared(name: str, value: str | None, read_only: bool, visible: bool, reboot: bool) -> tuple[str, Key]:
     """A key as it is given to a station, behind the name under which it is found."""
     return name.lower(), Key(name, value, read_only, visible, reboot, given=value)
+
+
+#: The keys of stations that are made alike, with the template that they come from.
+_GIVEN: dict[tuple[object, ...], tuple[StationTemplate, dict[str, Key]]] = {}
+_MOST_GIVEN = 512
+
+
+@lru_cache(maxsize=4096)
+def _whole(text: str) -> int | None:
+    """A whole number; None for what is unreadable or beyond all sense."""
+    try:
+        number = int(text)
+    except ValueError:
+        return None
+    return number if abs(number) <= MOST else None
 
 
 class _Keeper(msgspec.Struct, frozen=True):
@@ -60,7 +76,10 @@ class ConfigurationKeys:
         self, info: StationInfo, supervision_url: str, changed: Callable[[float], None] = lambda within: None
     ) -> None:
         self._tell = changed
-        self._keys: dict[str, Key] = {}
+        #: The keys that this station was made with, which it shares with its like, and those that it has for itself:
+        #: created since, or changed.
+        self._given: dict[str, Key] = {}
+        self._own: dict[str, Key] = {}
         self._watchers: dict[str, list[Callable[[str], None]]] = {}
         self._keepers: dict[str, _Keeper] = {}
         self._bounds = Bounds(info.number_of_phases, info.number_of_connectors, self._most_items)
@@ -70,42 +89,50 @@ class ConfigurationKeys:
         """Every key as the template and this program give it."""
         template = info.template
         self._url_key = template.supervision_url_ocpp_key.lower() if template.supervision_url_ocpp_configuration else ""
-        for entry in info.template.configuration_keys:
-            self._give(entry.key, entry.value, entry.readonly, visible=entry.visible, reboot=entry.reboot)
-        self._add_missing(info, supervision_url)
+        # All that decides on them; the template itself is kept with them, so that its id stays its own.
+        like = (id(template), info.number_of_connectors, info.number_of_phases, info.maximum_amperage, supervision_url)
+        known = _GIVEN.get(like)
+        if known is None:
+            for entry in template.configuration_keys:
+                self._give(entry.key, entry.value, entry.readonly, visible=entry.visible, reboot=entry.reboot)
+            self._add_missing(info, supervision_url)
+            if len(_GIVEN) >= _MOST_GIVEN:
+                _GIVEN.clear()
+            known = _GIVEN[like] = template, self._given
+        self._given = known[1]
 
     def _give(
         self, name: str, value: str | None, read_only: bool = False, *, visible: bool = True, reboot: bool = False
     ) -> None:
         lowered, key = _shared(name, value, read_only, visible, reboot)
-        self._keys[lowered] = key
+        self._given[lowered] = key
 
     def _add_missing(self, info: StationInfo, supervision_url: str) -> None:
         template = info.template
         for name, standard in STANDARD_KEYS.items():
-            if standard.default is not None and name.lower() not in self._keys:
+            if standard.default is not None and name.lower() not in self._given:
                 value = _offered_profiles(info) if name == "SupportedFeatureProfiles" else standard.default
                 self._give(name, value, standard.read_only)
-        if any(name.lower() in self._keys for name in SIGNING_DEFAULTS):
+        if any(name.lower() in self._given for name in SIGNING_DEFAULTS):
             for name, value in SIGNING_DEFAULTS.items():
-                if name.lower() not in self._keys:
+                if name.lower() not in self._given:
                     self._give(name, value, STANDARD_KEYS[name].read_only)
             for connector in range(1, info.number_of_connectors + 1):
                 self._give(f"MeterPublicKey{connector}", "", True)
         if template.fixed_cable:  # there is no lock to open at the vehicle's unplugging (§9.1.29)
             self._give("UnlockConnectorOnEVSideDisconnect", "false", True)
-        if "connectorphaserotationmaxlength" not in self._keys:  # one for each connector, and connector 0
+        if "connectorphaserotationmaxlength" not in self._given:  # one for each connector, and connector 0
             self._give("ConnectorPhaseRotationMaxLength", str(info.number_of_connectors + 1), True)
         self._give("NumberOfConnectors", str(info.number_of_connectors), True)
-        if "connectorphaserotation" not in self._keys:
+        if "connectorphaserotation" not in self._given:
             self._give("ConnectorPhaseRotation", _phase_rotation(info))
         if template.supervision_url_ocpp_configuration:
             name = template.supervision_url_ocpp_key
-            if name.lower() not in self._keys:
+            if name.lower() not in self._given:
                 self._give(name, supervision_url, reboot=True)
         if template.amperage_limitation_ocpp_key:
             name = template.amperage_limitation_ocpp_key
-            if name.lower() not in self._keys:
+            if name.lower() not in self._given:
                 amperage = info.maximum_amperage * AMPERAGE_UNITS[template.amperage_limitation_unit]
                 self._give(name, str(round(amperage)))
 
@@ -113,15 +140,19 @@ class ConfigurationKeys:
 
     def get(self, name: str) -> Key | None:
         """A key by its name in any case."""
-        return self._keys.get(name.lower())
+        lowered = name.lower()
+        return self._own.get(lowered) or self._given.get(lowered)
 
     def all(self) -> Iterable[Key]:
         """Every key, hidden ones included."""
-        return self._keys.values()
+        own = self._own
+        keys = [own.get(lowered, key) for lowered, key in self._given.items()]
+        return keys + [key for lowered, key in own.items() if lowered not in self._given]
 
     def text(self, name: str, default: str = "") -> str:
         """A key's value, or the default where the key is absent or has none."""
-        key = self._keys.get(name.lower())
+        lowered = name.lower()
+        key = self._own.get(lowered) or self._given.get(lowered)
         return default if key is None or key.value is None else key.value
 
     def flag(self, name: str) -> bool:
@@ -130,11 +161,8 @@ class ConfigurationKeys:
 
     def number(self, name: str, default: int = 0) -> int:
         """A whole number; absent, unreadable or beyond all sense gives the default."""
-        try:
-            number = int(self.text(name))
-        except ValueError:
-            return default
-        return number if abs(number) <= MOST else default
+        number = _whole(self.text(name))
+        return default if number is None else number
 
     def _most_items(self, name: str) -> int:
         return self.number(f"{name}MaxLength", MOST)
@@ -168,7 +196,7 @@ class ConfigurationKeys:
 
         :param within: wall seconds until the change is stored.
         """
-        key = self._keys.get(name.lower())
+        key = self.get(name)
         if key is None:
             key = Key(name, None)
         if key.value != value:
@@ -177,7 +205,7 @@ class ConfigurationKeys:
 
     def change(self, name: str, value: str) -> str:
         """Write a key in the central system's name (OCPP 1.6 §5.3); returns the ConfigurationStatus."""
-        key = self._keys.get(name.lower())
+        key = self.get(name)
         if key is None:
             return "NotSupported"
         if key.read_only:
@@ -197,7 +225,7 @@ class ConfigurationKeys:
         return "RebootRequired" if key.reboot else "Accepted"
 
     def _write(self, key: Key, value: str) -> None:
-        self._keys[key.name.lower()] = msgspec.structs.replace(key, value=value)
+        self._own[key.name.lower()] = msgspec.structs.replace(key, value=value)
 
     def _changed(self, name: str, value: str, within: float) -> None:
         for act in self._watchers.get(name.lower(), ()):
@@ -238,13 +266,13 @@ class ConfigurationKeys:
                 "reboot": key.reboot,
                 "templateValue": key.given,
             }
-            for key in self._keys.values()
+            for key in self.all()
         ]
 
     def from_memory(self, kept: Any) -> None:
         """Take over what was changed: what differs from the value given to it then or, where none is noted, now."""
         for entry in msgspec.convert(kept, list[KeptKey], strict=False):
-            key = self._keys.get(entry.key.lower())
+            key = self.get(entry.key)
             given = entry.template_value
             if given is msgspec.UNSET:  # a file of that simulator, where nobody can have changed what is read-only
                 if key is not None and key.read_only:

@@ -8,7 +8,7 @@ off is neither read nor written.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -116,7 +116,7 @@ class StationMemory:
         self._log = station.log
         self._hash_id = station.info.hash_id
         self._store = station.services.store
-        self._parts: list[tuple[Remembers, Switch]] = []
+        self._parts: Callable[[], Iterable[tuple[Remembers, Switch]]] = tuple
         self._carried = carried is not None
         self._joined = False
         self._kept: Mapping[str, Any] = {}
@@ -127,7 +127,7 @@ class StationMemory:
 
     @property
     def foreign(self) -> bool:
-        """While the parts are added: whether what they get was kept by the e-mobility charging stations simulator."""
+        """While the parts are given back what was kept: whether what they get was kept by the e-mobility charging stations simulator."""
         return bool(self._kept) and not self._carried and "version" not in self._kept
 
     @property
@@ -139,9 +139,8 @@ class StationMemory:
         """Whether the template has that switch on."""
         return bool(getattr(self._station.info.template, switch.value))
 
-    def add(self, part: Remembers, switch: Switch) -> None:
-        """Keep a part of the station from now on while its switch is on, and give it back what was kept of it."""
-        self._parts.append((part, switch))
+    def give_back(self, part: Remembers, switch: Switch) -> None:
+        """Give a part of the station what was kept of it, if its switch is on."""
         if not (self._carried or self.keeps(switch)):
             return
         kept = self._kept.get(part.name)
@@ -154,8 +153,12 @@ class StationMemory:
         except (ValueError, TypeError, LookupError) as error:
             self._log.warning("%s, kept from an earlier run, cannot be used (%s): it begins anew", part.name, error)
 
-    def complete(self) -> None:
-        """Every part has been added: what changes from now on is stored."""
+    def complete(self, parts: Callable[[], Iterable[tuple[Remembers, Switch]]]) -> None:
+        """Every part has been given back what was kept of it: what changes from now on is stored.
+
+        :param parts: gives the parts with their switches, anew each time: kept for long they would take kilobytes.
+        """
+        self._parts = parts
         known = self._kept
         self._kept = {}
         if self._carried:
@@ -196,7 +199,7 @@ class StationMemory:
     def _collect(self, wanted: Callable[[Switch], bool]) -> dict[str, Any]:
         top: dict[str, Any] = {}
         sections: dict[str, Any] = {}
-        for part, switch in self._parts:
+        for part, switch in self._parts():
             kept = part.to_memory() if wanted(switch) else None
             if kept is not None:
                 (top if part.name in {KEYS, INFO} else sections)[part.name] = kept

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def parts_of(station: ChargingStation) -> Iterator[tuple[Remembers, Switch]]:
     """The parts, each with its switch."""
     known, limits, generator = station.authorization, station.limits, station.generator
+    yield station.keys, Switch.OCPP
     yield Part(INFO, lambda: station_info(station.info), lambda _: None), Switch.STATION
     yield _registers(station), Switch.STATION
     yield _availability(station), Switch.OCPP

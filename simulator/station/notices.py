@@ -7,7 +7,6 @@ another process.
 
 from __future__ import annotations
 
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +28,14 @@ class Notices:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
-        self._waiting: deque[Request[Any]] = deque(maxlen=MOST_WAITING)
+        self._waiting: list[Request[Any]] = []  # a deque would take 600 bytes when it is empty
         self._under_way: Request[Any] | None = None
 
     def post(self, request: Request[Any]) -> None:
         """Send a report after those that wait. One that ``commandsSupport`` switches off is dropped."""
         if self._station.info.template.commands_support.allows_outgoing(action_of(request)):
             self._waiting.append(request)
+            del self._waiting[:-MOST_WAITING]
             self._station.remember()
             self.station_accepted()
 
@@ -51,7 +51,7 @@ class Notices:
             return  # lost with the connection: it goes again on the next one
         # Refused or unanswered ones are not repeated: the next says more.
         if self._waiting and self._waiting[0] is request:
-            self._waiting.popleft()
+            del self._waiting[0]
             self._station.remember()
         self.station_accepted()
 
@@ -65,3 +65,4 @@ class Notices:
         """Take what :meth:`to_memory` gave. :raises ValueError, LookupError: that cannot be used."""
         found = msgspec.convert(kept, list[tuple[str, dict[str, Any]]])
         self._waiting.extend(read_request(action, payload) for action, payload in found)
+        del self._waiting[:-MOST_WAITING]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -78,7 +79,7 @@ class ChargingStation:
         self.info = info
         self.services = services
         self.clock: Clock = services.clock
-        self.rng = station_random(services.seed, info.hash_id)
+        self._rng: random.Random | None = None
         self._meter_rng: random.Random | None = None
         self.log = get_station_logger(info.station_id)
         #: The central system that the template or the configuration names, or where somebody has moved the station.
@@ -89,7 +90,7 @@ class ChargingStation:
         self._clock_offset = 0.0
         self.memory = StationMemory(self, None if carried is None else carried.memory)
         self.keys = ConfigurationKeys(info, supervision_url, self.remember)
-        self.memory.add(self.keys, Switch.OCPP)
+        self.memory.give_back(self.keys, Switch.OCPP)  # the other parts look into them
         template = info.template
         self.lane = CallLane(
             services,
@@ -139,9 +140,10 @@ class ChargingStation:
         #: Ends the time away of a reset.
         self._away = Alarm(self.clock)
         for part, switch in parts_of(self):
-            self.memory.add(part, switch)
+            if part is not self.keys:
+                self.memory.give_back(part, switch)
         self.sessions.book.take_up()
-        self.memory.complete()
+        self.memory.complete(partial(parts_of, self))
         if carried is not None:
             self._take_along(carried)
 
@@ -424,6 +426,13 @@ class ChargingStation:
         connector.move(connector.at_rest)
 
     # -- energy ------------------------------------------------------------------------------------------------------
+
+    @property
+    def rng(self) -> random.Random:
+        """The station's own randomness, made at its first use: each takes 2.5 kB."""
+        if self._rng is None:
+            self._rng = station_random(self.services.seed, self.info.hash_id)
+        return self._rng
 
     @property
     def meter_rng(self) -> random.Random:

@@ -47,6 +47,11 @@ class Dispatcher:
     """The incoming CALLs of one station."""
 
     def __init__(self, station: ChargingStation) -> None:
+        self._station = station
+        #: Made when the first CALL comes: most stations of a large fleet never get one.
+        self._handlers: dict[str, Handler] | None = None
+
+    def _make_handlers(self) -> dict[str, Handler]:
         from simulator.station.v16.core import CoreProfile
         from simulator.station.v16.firmware import FirmwareManagementProfile
         from simulator.station.v16.local_auth_list import LocalAuthListProfile
@@ -54,10 +59,9 @@ class Dispatcher:
         from simulator.station.v16.reservation import ReservationProfile
         from simulator.station.v16.security import SecurityProfile
         from simulator.station.v16.smart_charging import SmartChargingProfile
-        from simulator.station.v16.unsupported import answer_unsupported
 
-        self._station = station
-        self._handlers: dict[str, Handler] = {}
+        station = self._station
+        handlers: dict[str, Handler] = {}
         triggers = RemoteTriggerProfile(station)
         for profile in (
             CoreProfile(station),
@@ -68,8 +72,8 @@ class Dispatcher:
             SecurityProfile(station, triggers),
             SmartChargingProfile(station),
         ):
-            self._handlers.update(profile.handlers())
-        self._unsupported = answer_unsupported
+            handlers.update(profile.handlers())
+        return handlers
 
     def on_call(self, call: Call) -> None:
         """Answer a CALL. Before acceptance only what OCPP 1.6 §4.2 allows; while Rejected not at all."""
@@ -112,9 +116,13 @@ class Dispatcher:
             raise CallRefused(ErrorCode.NOT_IMPLEMENTED, f"{action[:50]} is no action of OCPP 1.6")
         if action not in CENTRAL_SYSTEM_ACTIONS or not station.info.template.commands_support.allows_incoming(action):
             raise CallRefused(ErrorCode.NOT_SUPPORTED, f"{action} is not supported")
+        if self._handlers is None:
+            self._handlers = self._make_handlers()
         handler = self._handlers.get(action)
         if handler is None or not self._profile_offered(action):
-            answer = self._unsupported(action)
+            from simulator.station.v16.unsupported import answer_unsupported
+
+            answer = answer_unsupported(action)
             self._read(action, call.payload)
             return answer
         request = self._read(action, call.payload)
