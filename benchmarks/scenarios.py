@@ -17,7 +17,7 @@ from benchmarks.processes import Central, Process, RunFailed, busy, central, cli
 
 #: Seconds that clients have to get where they are measured.
 PATIENCE = 300.0
-#: Seconds from the last acceptance to the measurement, and more for each station: what starting has left behind, such as
+#: Seconds from the last acceptance to the measurement, and more for each station: what starting has left, such as
 #: the first writing of stations' files, is worked off.
 SETTLE = 14.0
 SETTLE_EACH = 0.006

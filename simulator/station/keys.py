@@ -93,6 +93,7 @@ class ConfigurationKeys:
         like = (id(template), info.number_of_connectors, info.number_of_phases, info.maximum_amperage, supervision_url)
         known = _GIVEN.get(like)
         if known is None:
+            self._given = {}
             for entry in template.configuration_keys:
                 self._give(entry.key, entry.value, entry.readonly, visible=entry.visible, reboot=entry.reboot)
             self._add_missing(info, supervision_url)
@@ -237,19 +238,19 @@ class ConfigurationKeys:
 
         Keys that the template no longer has go, unless somebody has changed them.
         """
-        former = self._keys
-        self._keys = {}
+        former = {key.name.lower(): key for key in self.all()}
+        self._own = {}
         self._bounds = Bounds(info.number_of_phases, info.number_of_connectors, self._most_items)
         self._build(info, supervision_url)
         for lowered, key in former.items():
             if key.value == key.given or lowered == "numberofconnectors":
                 continue
-            now = self._keys.get(lowered, msgspec.structs.replace(key, given=None))
+            now = self._given.get(lowered, msgspec.structs.replace(key, given=None))
             value = None if key.value is None else acceptable(key.name, key.value, self._bounds)
             if value is not None or key.value is None:
-                self._keys[lowered] = msgspec.structs.replace(now, value=value)
-        for lowered, key in list(self._keys.items()):
-            before = former.get(lowered)
+                self._own[lowered] = msgspec.structs.replace(now, value=value)
+        for key in self.all():
+            before = former.get(key.name.lower())
             if key.value is not None and (before is None or before.value != key.value):
                 self._changed(key.name, key.value, SOON)
 

@@ -127,7 +127,7 @@ class StationMemory:
 
     @property
     def foreign(self) -> bool:
-        """While the parts are given back what was kept: whether what they get was kept by the e-mobility charging stations simulator."""
+        """While parts are given back what was kept: whether the e-mobility charging stations simulator kept it."""
         return bool(self._kept) and not self._carried and "version" not in self._kept
 
     @property

@@ -62,12 +62,15 @@ class Sampling:
         if measurands or self._station.info.template.begin_end_meter_values:
             reading = begin_value(self._station, transaction, measurands)
             self._send(transaction, self._signed_edge(transaction, reading, BEGIN, "SampledDataSignStartedReadings"))
-        if self._station.powered:
-            transaction.sampling = SampleTimes(self._station, transaction)
+        self._go_on(transaction)
 
     def resumed(self, transaction: Transaction) -> None:
         """The transaction goes on after the end of an earlier process: its samples come when they are due."""
-        self._station.spawn(self._sample, transaction)
+        self._go_on(transaction)
+
+    def _go_on(self, transaction: Transaction) -> None:
+        if self._station.powered:
+            transaction.sampling = SampleTimes(self._station, transaction)
 
     def closed(self, transaction: Transaction) -> tuple[MeterValue, ...] | None:
         """Take the last reading of a transaction that has ended; returns what goes into ``transactionData``.

@@ -253,7 +253,7 @@ async def test_a_handler_that_fails_is_answered_and_ends_nothing(
 ) -> None:
     async with station_world() as world:
         await world.ready()
-        monkeypatch.setitem(world.station.dispatcher._handlers, "ClearCache", lambda request: request["cause"])
+        monkeypatch.setitem(world.station.dispatcher.handlers(), "ClearCache", lambda request: request["cause"])
         assert await world.refused("ClearCache") == "InternalError"
         assert "TypeError: 'ClearCacheRequest' object" in caplog.text
         assert world.happened(StationCrashed) == []

@@ -91,6 +91,8 @@ DEFAULTS = {
     "autoReconnectMaxRetries": None,
     "persistState": True,
     "transport": "auto",
+    "timerGrid": 50,
+    "stagger": True,
     "$schemaVersion": 1,
 }
 

@@ -51,6 +51,12 @@ class Dispatcher:
         #: Made when the first CALL comes: most stations of a large fleet never get one.
         self._handlers: dict[str, Handler] | None = None
 
+    def handlers(self) -> dict[str, Handler]:
+        """Who answers which action."""
+        if self._handlers is None:
+            self._handlers = self._make_handlers()
+        return self._handlers
+
     def _make_handlers(self) -> dict[str, Handler]:
         from simulator.station.v16.core import CoreProfile
         from simulator.station.v16.firmware import FirmwareManagementProfile
@@ -116,9 +122,7 @@ class Dispatcher:
             raise CallRefused(ErrorCode.NOT_IMPLEMENTED, f"{action[:50]} is no action of OCPP 1.6")
         if action not in CENTRAL_SYSTEM_ACTIONS or not station.info.template.commands_support.allows_incoming(action):
             raise CallRefused(ErrorCode.NOT_SUPPORTED, f"{action} is not supported")
-        if self._handlers is None:
-            self._handlers = self._make_handlers()
-        handler = self._handlers.get(action)
+        handler = self.handlers().get(action)
         if handler is None or not self._profile_offered(action):
             from simulator.station.v16.unsupported import answer_unsupported
 
