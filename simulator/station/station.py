@@ -72,7 +72,6 @@ class ChargingStation:
         "__weakref__",
         "_away",
         "_clock_offset",
-        "_configured_url",
         "_end_wanted",
         "_end_within",
         "_ended",

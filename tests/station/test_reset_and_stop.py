@@ -217,10 +217,12 @@ async def test_a_crash_is_logged_with_its_cause_and_the_station_lives_again(capl
         assert len(world.happened(Connected, station="CS-3")) == 1
 
 
-async def test_a_station_that_crashes_again_and_again_is_started_ever_more_rarely() -> None:
+async def test_a_station_that_crashes_again_and_again_is_started_ever_more_rarely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with station_world() as world:
         await world.ready()
-        world.station._power_up = lambda: 1 / 0  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(type(world.station), "_power_up", lambda station: 1 / 0)
         world.station.spawn(explode)
         await world.sleep(3600)
         assert 60 <= len(world.happened(StationCrashed)) <= 70
