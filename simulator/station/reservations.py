@@ -93,17 +93,15 @@ class Reservations:
         return ReservationStatus.OCCUPIED
 
     def keep(self, reservation: Reservation) -> None:
-        """Store an accepted reservation and show it."""
+        """Store an accepted reservation: it holds from now on. :meth:`show` shows it."""
         self._forget(reservation.id)
         self._keep(reservation)
-        self.show()
 
     def cancel(self, reservation_id: int) -> bool:
-        """End a reservation; False when there is none of that id."""
+        """End a reservation, which :meth:`show` shows; False when there is none of that id."""
         if reservation_id not in self._by_id:
             return False
         self._forget(reservation_id)
-        self.show()
         return True
 
     # -- use ---------------------------------------------------------------------------------------------------------

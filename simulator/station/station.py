@@ -174,6 +174,8 @@ class ChargingStation:
         self.stopping = False
         self._nursery: trio.Nursery | None = None
         self._reset_wanted: Reason | None = None
+        #: A reset has been accepted that begins once the answer has left.
+        self.reset_promised = False
         #: The power fails without a warning: nothing is said any more.
         self._outage = False
         #: Wall seconds that the ordered end may take.
@@ -313,6 +315,7 @@ class ChargingStation:
             self.sampling.power_down()
 
     def _power_up(self) -> None:
+        self.reset_promised = False
         self.supply.power_up()
         self._away = Alarm(self.clock)
         self.security.power_up()

@@ -224,3 +224,40 @@ async def test_a_station_that_may_not_boot_stays_silent_and_alive() -> None:
         await world.sleep(200)
         assert world.calls() == []
         assert world.known().connections == 1
+
+
+async def test_requests_that_come_at_once_are_decided_one_after_the_other() -> None:
+    """A central system that does not wait for answers is answered as if it had."""
+    async with station_world(faults=True) as world:  # it has not asked by its own count
+        await world.ready()
+        answers: list[list[Any]] = []
+        recorded = world.central._on_frame
+
+        def listen(station: Any, direction: str, text: Any) -> None:
+            if direction == "in" and (frame := json.loads(text))[0] == 3:
+                answers.append(frame)
+            if recorded is not None:
+                recorded(station, direction, text)
+
+        world.central._on_frame = listen
+
+        async def at_once(*calls: tuple[str, dict[str, Any]]) -> list[Any]:
+            answers.clear()
+            for number, (action, payload) in enumerate(calls):
+                world.known().send_raw(json.dumps([2, f"{action}{number}", action, payload]))
+            await world.settle()
+            return [answer[2]["status"] for answer in answers]
+
+        place = {"connectorId": 1, "expiryDate": "2026-11-23T00:00:00Z"}
+        assert await at_once(
+            ("ReserveNow", {**place, "idTag": "A", "reservationId": 1}),
+            ("ReserveNow", {**place, "idTag": "B", "reservationId": 2}),
+            ("RemoteStartTransaction", {"connectorId": 1, "idTag": "B"}),
+            ("CancelReservation", {"reservationId": 1}),
+            ("CancelReservation", {"reservationId": 1}),
+        ) == ["Accepted", "Occupied", "Rejected", "Accepted", "Rejected"]
+        assert world.statuses(1)[-1] == "Available"
+        assert await at_once(("Reset", {"type": "Soft"}), ("Reset", {"type": "Hard"})) == ["Accepted", "Rejected"]
+        await world.wait_for("BootNotification", 2)
+        await world.settle()
+        assert await at_once(("Reset", {"type": "Hard"})) == ["Accepted"]

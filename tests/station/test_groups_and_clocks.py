@@ -59,7 +59,6 @@ async def test_a_group_that_only_authorize_has_told_may_stop() -> None:
         assert await swipe(world, "C")
         (stop,) = world.sent("StopTransaction")
         assert (stop["idTag"], stop["transactionId"]) == ("C", 7)
-        world.central.violations.clear()  # the ledger has not seen the start
 
 
 async def test_a_group_of_the_list_may_stop_without_a_connection() -> None:
@@ -116,7 +115,6 @@ async def test_a_reservation_expires_by_the_clock_that_is_set(to: float, after: 
             assert world.statuses(1)[-1] == "Reserved"
             await world.sleep(70)
         assert world.statuses(1)[-1] == "Available"
-        world.central.violations.clear()
 
 
 async def test_a_schedule_begins_by_the_clock_that_is_set_and_a_relative_one_does_not_jump() -> None:

@@ -270,9 +270,10 @@ class CoreProfile:
     def reset(self, request: ResetRequest) -> Answer:
         """OCPP 1.6 §5.14: accepted, unless one is under way already, or an installation that it would break."""
         station = self._station
-        if station.reset_under_way or station.stopping or station.firmware.installing:
+        if station.reset_promised or station.reset_under_way or station.stopping or station.firmware.installing:
             return Answer(ResetResponse(status=ResetStatus.REJECTED))
         reason = Reason.HARD_RESET if request.type == ResetType.HARD else Reason.SOFT_RESET
+        station.reset_promised = True
 
         async def go() -> None:
             station.reset(reason)

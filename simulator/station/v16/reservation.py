@@ -31,7 +31,7 @@ class ReservationProfile:
         return {"CancelReservation": self.cancel_reservation, "ReserveNow": self.reserve_now}
 
     def reserve_now(self, request: ReserveNowRequest) -> Answer:
-        """The decision is the reservations'; the status Reserved follows the answer."""
+        """The decision is the reservations'. It holds at once, for the next request; the status follows the answer."""
         reservations = self._station.reservations
         try:
             expiry, _ = parse_timestamp(request.expiry_date)
@@ -47,19 +47,14 @@ class ReservationProfile:
         status = reservations.reserve(reservation)
         if status is not ReservationStatus.ACCEPTED:
             return Answer(ReserveNowResponse(status=status))
-
-        async def keep() -> None:
-            reservations.keep(reservation)
-
-        return Answer(ReserveNowResponse(status=status), keep)
+        reservations.keep(reservation)
+        return Answer(ReserveNowResponse(status=status), self._show)
 
     def cancel_reservation(self, request: CancelReservationRequest) -> Answer:
-        """Known: gone after the answer. Unknown: Rejected."""
-        reservations = self._station.reservations
-        if all(reservation.id != request.reservation_id for reservation in reservations):
+        """Known: gone, which the status shows after the answer. Unknown: Rejected."""
+        if not self._station.reservations.cancel(request.reservation_id):
             return Answer(CancelReservationResponse(status=CancelReservationStatus.REJECTED))
+        return Answer(CancelReservationResponse(status=CancelReservationStatus.ACCEPTED), self._show)
 
-        async def cancel() -> None:
-            reservations.cancel(request.reservation_id)
-
-        return Answer(CancelReservationResponse(status=CancelReservationStatus.ACCEPTED), cancel)
+    async def _show(self) -> None:
+        self._station.reservations.show()
