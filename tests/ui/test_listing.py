@@ -52,7 +52,7 @@ async def test_a_list_of_everything_lets_others_have_their_turn(monkeypatch: pyt
         nursery.start_soon(others)
         with trio.fail_after(PATIENCE):
             await house.control.call("listChargingStations", {})
-        assert turns >= 400 // listing.BATCH
+        assert turns >= 400 // listing.BATCH // 2  # which of two tasks goes first in a turn is drawn
         nursery.cancel_scope.cancel()
 
 
