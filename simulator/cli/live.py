@@ -114,7 +114,7 @@ class Status:
                 "transactions",
                 (f"{statistics.transactions_started} started", f"{statistics.transactions_stopped} stopped"),
             ),
-            Row("energy", (f"{statistics.energy_wh / 1000:.3f} kWh",)),
+            Row("energy", (f"{statistics.energy_wh / 1000:.3f} kWh in stopped transactions",)),
             Row(
                 "messages",
                 (f"{rate:.0f}/s", f"{statistics.calls_sent} calls sent", f"{statistics.calls_received} received"),
