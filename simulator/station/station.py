@@ -102,6 +102,7 @@ class ChargingStation:
         "presence",
         "registration",
         "reservations",
+        "reset_promised",
         "sampling",
         "security",
         "services",

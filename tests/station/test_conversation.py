@@ -233,7 +233,7 @@ async def test_requests_that_come_at_once_are_decided_one_after_the_other() -> N
         answers: list[list[Any]] = []
         recorded = world.central._on_frame
 
-        def listen(station: Any, direction: str, text: Any) -> None:
+        def listen(station: Any, direction: Any, text: Any) -> None:
             if direction == "in" and (frame := json.loads(text))[0] == 3:
                 answers.append(frame)
             if recorded is not None:
