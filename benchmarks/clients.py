@@ -117,6 +117,7 @@ def write_config(folder: Path, load: Load, url: str, members: Mapping[str, Any])
 
 
 SIMULATOR = Client("simulator", "simulator")
+EXACT = Client("simulator exact", "simulator", config={"timerGrid": 0})
 BARE = Client("bare websocket", "bare")
 HUB = Client("bare hub", "bare")
 
@@ -126,7 +127,7 @@ def known() -> list[Client]:
     clients = [BARE]
     if importlib.util.find_spec("simulator.transport.hub") is not None:
         clients.append(HUB)
-    return [*clients, SIMULATOR]
+    return [*clients, SIMULATOR, EXACT]
 
 
 def other(text: str) -> Client:
