@@ -1,10 +1,10 @@
 """When Python's garbage collector may run.
 
 A fleet is hundreds of objects for each station, nearly all of which live as long as the process. Left to itself the
-collector goes through all of them again and again: at 2,000 busy stations a message took 496 µs of CPU with it and 355 µs
-without (one measurement each, on a shared machine). So it rests while the fleet is made and comes up, what is there then
-is set aside for good (:func:`gc.freeze`), and from then on it looks only at what has come since, and not before there is
-a lot of it.
+collector goes through all of them again and again: at 2,000 busy stations a message took 496 µs of CPU with it and
+355 µs without (one measurement each, on a shared machine). So it rests while the fleet is made and comes up, what
+is there then is set aside for good (:func:`gc.freeze`), and from then on it looks only at what has come since, and
+not before there is a lot of it.
 """
 
 from __future__ import annotations
