@@ -85,6 +85,8 @@ SHOWN_BY: Mapping[str, str] = {
     "config.$schemaVersion": "tests/unit/test_config_load.py::test_a_mistake_is_one_line_with_its_place_and_the_mend",
     "config.logMaxSize": "tests/unit/test_telemetry_log.py::test_a_full_file_is_followed_by_another_of_the_day",
     "config.wireLog": "tests/process/test_wire_log.py::test_messages_are_in_files_in_memory_and_shown_while_they_come",
+    "config.stagger": "tests/unit/test_key_table.py::test_timing_of_the_fleet_reaches_its_clock_and_its_stations",
+    "config.timerGrid": "tests/unit/test_key_table.py::test_timing_of_the_fleet_reaches_its_clock_and_its_stations",
     "config.transport": "tests/unit/test_key_table.py::test_the_transport_is_the_one_that_is_asked_for",
     "uiServer.tls": "tests/ui/test_tls.py::test_https_and_only_http_1_1",
     "uiServer.accessPolicy": "tests/ui/test_access.py"
@@ -424,3 +426,12 @@ async def test_the_transport_is_the_one_that_is_asked_for(
     with planned(config={"transport": transport} if transport else {}) as (loaded, plan):
         await app.Simulator(loaded, plan, app.RunOptions(duration=0)).run()
     assert bool(opened) is hubs
+
+
+@pytest.mark.parametrize(("grid", "staggered"), [(0, False), (200, True)])
+async def test_timing_of_the_fleet_reaches_its_clock_and_its_stations(grid: int, staggered: bool) -> None:
+    with planned(config={"timerGrid": grid, "stagger": staggered}) as (loaded, plan):
+        simulator = app.Simulator(loaded, plan, app.RunOptions(duration=0))
+        await simulator.run()
+    assert simulator.clock._step == grid / 1000
+    assert {station.services.stagger for station in simulator.fleet} == {staggered}
