@@ -19,7 +19,7 @@ from simulator import collector
 from simulator.clock import Alarm, Clock
 from simulator.config.load import LoadedConfig
 from simulator.config.model import SimulatorConfig
-from simulator.control.fleet import Fleet, Pace
+from simulator.control.fleet import Fleet, Pace, stop_within
 from simulator.control.making import Maker
 from simulator.control.reload import Follow, Reading, Reload, Sources
 from simulator.csms.central import CentralSystem
@@ -34,6 +34,7 @@ from simulator.run_log import Logs, RunWireFiles
 from simulator.station.journal import AnyRecord, NoJournal, StationPast
 from simulator.station.memory import NoStore
 from simulator.station.services import StationServices
+from simulator.station.station import END_WITHIN
 from simulator.steering import UiCannotListen
 from simulator.storage.certificates import CertificateFiles
 from simulator.storage.journal_lines import Kinds
@@ -68,6 +69,11 @@ CLOSE_WITHIN = 1.0
 
 #: Wall seconds for the writing of stations' files when everything has ended.
 FINISH_WITHIN = 5.0
+
+#: Wall seconds from the wish to stop within which performance records are written, so that the program ends within 5;
+#: and the least that they get, where stations have taken longer.
+RECORDS_WITHIN = 3.5
+RECORDS_AT_LEAST = 0.5
 
 #: Wall seconds that the garbage collector waits at most for the fleet to come up.
 COME_UP_WITHIN = 60.0
@@ -152,9 +158,9 @@ class Simulator:
         #: Whether a second signal ended the run at once.
         self.cut_short = False
         self._stop_wanted = trio.Event()
+        self._stop_at = self._begun = time.monotonic()
         self._early: dict[str, tuple[str, float]] = {}
         self._timed_templates: set[Path] = set()
-        self._begun = time.monotonic()
         self._probe = SpeedProbe()
         self.fleet: Fleet
         #: Where performance records go; other settings may be used while it runs.
@@ -186,12 +192,19 @@ class Simulator:
                 self._ledger_file.close()
             within = FINISH_WITHIN if self.in_order else FINISH_WITHIN / 4
             async with trio.open_nursery() as ending:
-                ending.start_soon(self.performance.close, within)
+                ending.start_soon(self.performance.close, self._time_for_records())
                 if state is not None:
                     ending.start_soon(state.close, within)
                 if self._wire_files is not None:
                     await self._wire_files.close()
         return self.summary()
+
+    def _time_for_records(self) -> float:
+        """Wall seconds that are left for performance records; a fleet that may take longer to end gives them more."""
+        if not self.in_order:
+            return RECORDS_AT_LEAST
+        more = stop_within(len(self.fleet)) - END_WITHIN
+        return max(RECORDS_AT_LEAST, RECORDS_WITHIN + more - (time.monotonic() - self._stop_at))
 
     @asynccontextmanager
     async def _open_dialer(self) -> AsyncIterator[Dialer]:
@@ -375,6 +388,8 @@ class Simulator:
 
     def stop(self) -> None:
         """Ask for the ordered stop."""
+        if not self._stop_wanted.is_set():
+            self._stop_at = time.monotonic()
         self._stop_wanted.set()
 
     async def _build_fleet(self, dialer: Dialer, state: State[StationPast] | None, directory: Path | None) -> None:

@@ -233,3 +233,27 @@ def test_a_fault_of_a_driver_is_an_outage(lines: list[str]) -> None:
     until(lambda: shelf.records)
     writer.close(PATIENCE)
     assert lines == ["performance records: writing to shelf failed"]
+
+
+def test_an_end_does_not_wait_for_a_store_that_was_away_already(lines: list[str]) -> None:
+    shelf = Shelf()
+    shelf.down = True
+    writer = RecordWriter(shelf, "shelf", retry_after=0.01)
+    for record in RECORDS[:7]:
+        writer.put(record)
+    until(lambda: lines)
+    begun = time.monotonic()
+    assert writer.close(PATIENCE, hopeful=False).waiting == 7
+    assert time.monotonic() - begun < PATIENCE / 2
+    assert lines[-1].endswith("0 stored in shelf, 7 not stored at the end, 0 dropped before")
+
+
+def test_a_store_that_comes_back_in_time_gets_what_waits_at_the_end(lines: list[str]) -> None:
+    shelf = Shelf()
+    shelf.down = True
+    writer = RecordWriter(shelf, "shelf", retry_after=0.01)
+    for record in RECORDS[:7]:
+        writer.put(record)
+    until(lambda: lines)
+    shelf.down = False
+    assert writer.close(PATIENCE, hopeful=False).stored == 7

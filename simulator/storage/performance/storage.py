@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -90,12 +91,15 @@ class PerformanceStorage:
             await self._take(PAUSE)
 
     async def close(self, within: float) -> None:
-        """Write what stations have told since, and all that waits, for at most so many wall seconds."""
+        """Write what stations have told since, and all that waits, for at most so many wall seconds.
+
+        A database that cannot be reached gets a last attempt, not all of that time.
+        """
         async with self._changing:
-            await self._finish(within)
+            await self._finish(within, hopeful=False)
             self._settings = OFF
 
-    async def _finish(self, within: float) -> None:
+    async def _finish(self, within: float, *, hopeful: bool = True) -> None:
         writer, deadline = self._writer, trio.current_time() + within
         if writer is None:
             return
@@ -103,7 +107,7 @@ class PerformanceStorage:
             await self._take(0)
         self._writer = None
         left = max(0.0, deadline - trio.current_time())
-        await trio.to_thread.run_sync(writer.close, left, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(partial(writer.close, left, hopeful=hopeful), abandon_on_cancel=True)
 
     async def _take(self, pause: float) -> None:
         """Hand new records to the writer, a few stations at a time with so many wall seconds between."""

@@ -25,6 +25,8 @@ BATCH_BYTES = 1024 * 1024
 #: Wall seconds before the first attempt after a failure, and at most; each further one waits twice as long.
 RETRY_AFTER = 1.0
 RETRY_AT_MOST = 30.0
+#: Wall seconds that an end gives at most to a store that is failing already: an attempt or two.
+LAST_ATTEMPTS_WITHIN = 1.0
 #: Wall seconds between two lines of the log that tell of records dropped.
 TELL_EVERY = 60.0
 
@@ -63,7 +65,9 @@ class RecordWriter:
         #: Records at the head that the thread is writing: not to be dropped.
         self._taken = 0
         self._changed = threading.Condition()
-        #: When to have ended, once that is wanted; on the monotonic clock.
+        #: Since when the store cannot be written; on the monotonic clock.
+        self._failed_at: float | None = None
+        #: When to have ended, once that is wanted; likewise.
         self._deadline: float | None = None
         self._told_at = float("-inf")
         # A daemon: a database that hangs must not keep the program from ending.
@@ -103,12 +107,17 @@ class RecordWriter:
             dropped = True
         return dropped
 
-    def close(self, within: float) -> Totals:
+    def close(self, within: float, *, hopeful: bool = True) -> Totals:
         """Write what waits, for at most so many wall seconds, and end; tells the log what is lost.
+
+        :param hopeful: give a store that has been failing as much time as one that works; False: it gets
+            :data:`LAST_ATTEMPTS_WITHIN` at most.
 
         Blocks the calling thread. Returns what became of all records: those that still wait will never be stored.
         """
         with self._changed:
+            if self._failed_at is not None and not hopeful:
+                within = min(within, LAST_ATTEMPTS_WITHIN)
             if self._deadline is None:
                 self._deadline = time.monotonic() + within
             self._changed.notify()
@@ -127,7 +136,6 @@ class RecordWriter:
     def _run(self) -> None:
         is_open = False
         pause = self._retry_after
-        failed_at: float | None = None
         while self._await_records():
             fresh = not is_open
             try:
@@ -141,8 +149,8 @@ class RecordWriter:
                 is_open = False
                 if not fresh:
                     continue  # a server lets go of connections that are idle: the next attempt has a new one
-                if failed_at is None:
-                    failed_at = time.monotonic()
+                if self._failed_at is None:
+                    self._failed_at = time.monotonic()
                     self._tell_failure(error)
                 self._rest(pause)
                 pause = min(pause * 2, RETRY_AT_MOST)
@@ -155,9 +163,9 @@ class RecordWriter:
                 pause = min(pause * 2, RETRY_AT_MOST)
             else:
                 pause = self._retry_after
-                if failed_at is not None:
-                    self._tell_recovery(time.monotonic() - failed_at, waited)
-                    failed_at = None
+                if self._failed_at is not None:
+                    self._tell_recovery(time.monotonic() - self._failed_at, waited)
+                    self._failed_at = None
         self._store.close()
 
     def _await_records(self) -> bool:
