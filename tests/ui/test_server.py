@@ -15,6 +15,7 @@ from simulator.transport.connection import HandshakeRejected, OpenFailed
 from simulator.ui_server import serve
 from simulator.ui_server.listeners import CannotListen
 from simulator.ui_server.settings import UiSettings
+from tests.ui.hostile import MALFORMED, request_frame, upgrade
 from tests.ui.house import ANYWHERE, PATIENCE, House, UiServer, exchange, ui_house
 
 LOCKED = msgspec.structs.replace(ANYWHERE, username="admin", password="p:ä")
@@ -201,33 +202,6 @@ async def test_a_message_that_is_too_large_ends_the_connection() -> None:
 # -- hostile clients ---------------------------------------------------------------------------------------------------
 
 
-def upgrade(extra: bytes = b"", *, path: bytes = b"/") -> bytes:
-    return (
-        b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Protocol: ui0.0.1\r\n" + extra + b"\r\n"
-    )
-
-
-MALFORMED = {
-    "upgrade and one byte more": upgrade() + b"x",
-    "upgrade and a frame more": upgrade() + b"\x81\x80\x00\x00\x00\x00",
-    "upgrade without a key": upgrade().replace(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b""),
-    "upgrade with an old version": upgrade().replace(b"Version: 13", b"Version: 7"),
-    "upgrade with a path that is no text": upgrade(path=b"/%ff%fe"),
-    "upgrade to HTTP/2": b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
-    b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
-    "HTTP/2 at once": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00" * 9,
-    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
-    "no HTTP at all": b"\x00\x01\x02\x03\r\n\r\n",
-    "two lengths": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
-    "endless header": b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000,
-    "unmasked frame": upgrade() + b"\x81\x02{}",
-    "two hosts": b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
-    "broken chunk": b"POST /ui/0.0.1/heartbeat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-}
-
-
 @pytest.mark.parametrize("locked", [False, True], ids=["open", "locked"])
 @pytest.mark.parametrize("opening", list(MALFORMED.values()), ids=list(MALFORMED))
 async def test_a_malformed_opening_ends_its_connection_and_nothing_else(opening: bytes, locked: bool) -> None:
@@ -251,9 +225,8 @@ async def test_a_client_that_does_not_read_is_dropped_and_delays_nobody(monkeypa
         async with house.serving() as server, await server.stream() as stream:
             await stream.send_all(upgrade())
             await stream.receive_some()
-            request = json.dumps([str(uuid.uuid4()), "listChargingStations", {}]).encode()
             # 2,000 answers of 16 kB that nobody takes.
-            frame = b"\x81\xfe" + len(request).to_bytes(2, "big") + b"\0\0\0\0" + request
+            frame = request_frame("listChargingStations")
             await alive(house, server)
             with trio.move_on_after(PATIENCE) as patience:
                 try:
@@ -276,8 +249,7 @@ async def test_a_client_that_does_not_read_does_not_hold_up_the_end() -> None:
                 stream = await server.stream()
                 await stream.send_all(upgrade())
                 await stream.receive_some()
-                request = json.dumps([str(uuid.uuid4()), "listChargingStations", {}]).encode()
-                frame = b"\x81\xfe" + len(request).to_bytes(2, "big") + b"\0\0\0\0" + request
+                frame = request_frame("listChargingStations")
                 with trio.move_on_after(0.5):
                     while True:
                         await stream.send_all(frame)
