@@ -21,7 +21,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 # Suites that need something outside Python's package index, or hours: each has a session of its own.
-SUITES_BY_NAME = ["interop", "browser"]
+SUITES_BY_NAME = ["interop", "browser", "databases"]
 # What a central system of the interop tests is made of.
 WEBSOCKETS = "websockets>=15"
 PLAYWRIGHT = "playwright>=1.50"

@@ -81,11 +81,11 @@ class UiServerOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     host: Annotated[str, doc("Host name or address to listen on; `localhost` is 127.0.0.1 and ::1")] = "localhost"
     port: Annotated[int, doc("TCP port to listen on; 0 picks a free one", ge=0, le=65535)] = 8080
     path: Annotated[str | None, doc("Unix socket to listen on")] = None
-    backlog: Annotated[int | None, doc("Connections that may wait to be taken", acts=False, ge=1)] = None
+    backlog: Annotated[int | None, doc("Connections that may wait to be taken", ge=1)] = None
     exclusive: Annotated[bool, doc("Whether no other process may share the port", acts=False)] = False
-    ipv6_only: Annotated[bool, doc("Whether an IPv6 address takes no IPv4 connections", acts=False)] = False
-    readable_all: Annotated[bool, doc("Whether every user may read the Unix socket", acts=False)] = False
-    writable_all: Annotated[bool, doc("Whether every user may write the Unix socket", acts=False)] = False
+    ipv6_only: Annotated[bool, doc("Whether an IPv6 address takes no IPv4 connections")] = False
+    readable_all: Annotated[bool, doc("Whether every user may read the Unix socket")] = False
+    writable_all: Annotated[bool, doc("Whether every user may write the Unix socket")] = False
 
 
 class UiAuthentication(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -94,6 +94,11 @@ SHOWN_BY: Mapping[str, str] = {
     "uiServer.metrics": "tests/ui/test_app.py::test_metrics_can_be_switched_off",
     "uiServer.securityHeaders": "tests/ui/test_app.py::test_strict_transport_security_is_sent_only_over_tls",
     "uiServer.options.path": "tests/ui/test_server.py::test_a_unix_socket_serves_and_is_removed",
+    "uiServer.options.backlog": "tests/ui/test_listeners.py::test_so_many_connections_may_wait",
+    "uiServer.options.ipv6Only": "tests/ui/test_listeners.py"
+    "::test_an_ipv6_address_takes_ipv4_connections_unless_told_otherwise",
+    "uiServer.options.readableAll": "tests/ui/test_listeners.py::test_a_unix_socket_is_for_whom_the_options_say",
+    "uiServer.options.writableAll": "tests/ui/test_listeners.py::test_a_unix_socket_is_for_whom_the_options_say",
     "template.$schemaVersion": "tests/unit/test_templates_load.py"
     "::test_a_mistake_is_one_line_with_its_place_and_the_mend",
     "template.resumeTransactions": "tests/station/test_restarts.py"
