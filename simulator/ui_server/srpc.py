@@ -75,7 +75,9 @@ class Session:
 
     async def _say_goodbye(self, scope: trio.CancelScope) -> None:
         await self._goodbye.wait()
-        self._end(scope, GOING_AWAY, "the simulator ends")
+        self._end(
+            scope, GOING_AWAY, "the simulator ends" if self._control.going_away.is_set() else "the UI server moves"
+        )
 
     async def _tell_news(self) -> None:
         while True:

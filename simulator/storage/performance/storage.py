@@ -14,7 +14,7 @@ from simulator.config.model import PerformanceStorageConfig
 from simulator.config.storage_uris import file_of, show_storage
 from simulator.storage.performance.jsonfile import JsonFile
 from simulator.storage.performance.mongodb import MongoStore
-from simulator.storage.performance.records import Store, Unusable
+from simulator.storage.performance.records import Record, Store, Unusable
 from simulator.storage.performance.sql import SqlStore
 from simulator.storage.performance.writer import RecordWriter, Totals
 from simulator.telemetry.log import get_logger
@@ -58,7 +58,8 @@ class PerformanceStorage:
     async def use(self, settings: PerformanceStorageConfig) -> None:
         """Store as ``settings`` say from now on; what waits for the storage used until now is written there first.
 
-        A database that cannot be reached is no error: records wait until it can be.
+        A database that cannot be reached is no error: records wait until it can be. Those that wait for the storage
+        used until now, and cannot be written there, go to the new one.
 
         :raises Unusable: they cannot be used; then everything stays as it was.
         """
@@ -71,11 +72,11 @@ class PerformanceStorage:
                     await trio.to_thread.run_sync(store.load)
                 except Unusable as error:
                     raise Unusable(f"performanceStorage.uri: {error}") from None
-            await self._finish(FINISH_WITHIN)
+            where = "" if store is None else show_storage(settings, self._directory)
+            waiting = await self._finish(FINISH_WITHIN, where)
             self._settings = settings
             if store is not None:
-                where = show_storage(settings, self._directory)
-                self._writer = RecordWriter(store, where)
+                self._writer = RecordWriter(store, where, waiting=waiting)
                 log.info("performance records go to %s, every %s s", where, settings.interval)
             self._changed.set()
             self._changed = trio.Event()
@@ -96,18 +97,22 @@ class PerformanceStorage:
         A database that cannot be reached gets a last attempt, not all of that time.
         """
         async with self._changing:
-            await self._finish(within, hopeful=False)
+            await self._finish(within)
             self._settings = OFF
 
-    async def _finish(self, within: float, *, hopeful: bool = True) -> None:
+    async def _finish(self, within: float, heir: str = "") -> list[Record]:
+        """End the writer; returns what the ``heir``, if there is one, is to store instead."""
         writer, deadline = self._writer, trio.current_time() + within
         if writer is None:
-            return
+            return []
         with trio.move_on_at(deadline):
             await self._take(0)
         self._writer = None
         left = max(0.0, deadline - trio.current_time())
-        await trio.to_thread.run_sync(partial(writer.close, left, hopeful=hopeful), abandon_on_cancel=True)
+        if heir:
+            return await trio.to_thread.run_sync(writer.hand_over, left, heir, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(partial(writer.close, left, hopeful=False), abandon_on_cancel=True)
+        return []
 
     async def _take(self, pause: float) -> None:
         """Hand new records to the writer, a few stations at a time with so many wall seconds between."""

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -47,11 +47,20 @@ class RecordWriter:
 
     :param store: ready to be opened; only the thread touches it from here on.
     :param where: the store's name for people.
+    :param waiting: what another store was to get, oldest first.
     :param buffer: bytes of records that may wait.
     :param retry_after: wall seconds before the first attempt after a failure.
     """
 
-    def __init__(self, store: Store, where: str, *, buffer: int = BUFFER, retry_after: float = RETRY_AFTER) -> None:
+    def __init__(
+        self,
+        store: Store,
+        where: str,
+        *,
+        waiting: Sequence[Record] = (),
+        buffer: int = BUFFER,
+        retry_after: float = RETRY_AFTER,
+    ) -> None:
         self._store = store
         self._where = where
         self._buffer = buffer
@@ -60,8 +69,8 @@ class RecordWriter:
         self._run_id = f"{round(time.time() * 1000):012x}-{secrets.token_hex(4)}"
         self._brought = 0
         self._stored = self._dropped = 0
-        self._waiting: deque[Record] = deque()
-        self._bytes = 0
+        self._waiting = deque(waiting)
+        self._bytes = sum(record.size for record in waiting)
         #: Records at the head that the thread is writing: not to be dropped.
         self._taken = 0
         self._changed = threading.Condition()
@@ -115,6 +124,31 @@ class RecordWriter:
 
         Blocks the calling thread. Returns what became of all records: those that still wait will never be stored.
         """
+        self._end(within, hopeful=hopeful)
+        totals = self.totals
+        if totals.waiting or totals.dropped:
+            log.warning(
+                "performance records: %s stored in %s, %s not stored at the end, %s dropped before",
+                *(totals.stored, self._where, totals.waiting, totals.dropped),
+            )
+        return totals
+
+    def hand_over(self, within: float, to: str) -> list[Record]:
+        """Write what waits, for at most so many wall seconds, and end; returns what another store, ``to``, is to get.
+
+        A store that has been failing gets :data:`LAST_ATTEMPTS_WITHIN` at most. Blocks the calling thread.
+        """
+        self._end(within, hopeful=False)
+        with self._changed:
+            left = list(self._waiting)
+        if left or self._dropped:
+            log.warning(
+                "performance records: %s stored in %s, %s go to %s instead, %s dropped before",
+                *(self._stored, self._where, len(left), to, self._dropped),
+            )
+        return left
+
+    def _end(self, within: float, *, hopeful: bool) -> None:
         with self._changed:
             if self._failed_at is not None and not hopeful:
                 within = min(within, LAST_ATTEMPTS_WITHIN)
@@ -123,13 +157,6 @@ class RecordWriter:
             self._changed.notify()
         # The thread watches the deadline itself; a driver that hangs does not.
         self._thread.join(within + 0.5)
-        totals = self.totals
-        if totals.waiting or totals.dropped:
-            log.warning(
-                "performance records: %s stored in %s, %s not stored at the end, %s dropped before",
-                *(totals.stored, self._where, totals.waiting, totals.dropped),
-            )
-        return totals
 
     # -- the thread --------------------------------------------------------------------------------------------------
 
