@@ -95,7 +95,7 @@ class Clock:
         timer = Timer(self, deadline, call)
         heapq.heappush(self._heap, (deadline, next(self._order), timer))
         if self._wait is not None and deadline < self._wait.deadline:
-            self._wait.deadline = self._on_grid(deadline)
+            self._wait.deadline = self.fires_at(deadline)
         return timer
 
     def call_later_wall(self, seconds: float, call: Callable[[], object]) -> Timer:
@@ -144,7 +144,7 @@ class Clock:
         task_status.started()
         while True:
             deadline = self._heap[0][0] if self._heap else float("inf")
-            with trio.CancelScope(deadline=self._on_grid(deadline)) as self._wait:
+            with trio.CancelScope(deadline=self.fires_at(deadline)) as self._wait:
                 await trio.sleep_forever()
             self._wait = None
             while self._fire_due():
@@ -152,8 +152,8 @@ class Clock:
                 await trio.lowlevel.checkpoint()
                 await trio.lowlevel.checkpoint()
 
-    def _on_grid(self, deadline: float) -> float:
-        """The end of the step that an instant falls into."""
+    def fires_at(self, deadline: float) -> float:
+        """The wall instant at which a timer of this wall deadline fires: the end of the step that it falls into."""
         step = self._step
         if not step or deadline == float("inf"):
             return deadline

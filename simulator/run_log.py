@@ -10,9 +10,11 @@ import trio
 
 from simulator.config.model import SimulatorConfig, WireLogConfig
 from simulator.events import EventBus
-from simulator.telemetry.log import LogSettings, LogWriter, configure_logging
+from simulator.telemetry.log import LogSettings, LogWriter, complain, configure_logging, get_logger
 from simulator.telemetry.wire_files import WireFiles, WireFileSettings
 from simulator.telemetry.wire_records import Selection
+
+log = get_logger("simulator.wire")
 
 
 class Logs:
@@ -118,7 +120,14 @@ def _wire_files(wanted: WireLogConfig, bus: EventBus, folder: Path) -> WireFiles
                 direction=None if wanted.direction == "both" else wanted.direction,
             ),
         ),
+        complain=_warn,
     )
+
+
+def _warn(text: str) -> None:
+    """Of frames that are lost; also on standard error, as for the log: whoever named the file waits for it."""
+    log.warning("%s", text)
+    complain(text)
 
 
 def _kept(files: int | str) -> tuple[int, int]:

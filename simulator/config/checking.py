@@ -145,7 +145,8 @@ def _mend(schema: Schema, value: Any) -> str:
     elif not isinstance(value, (list, dict)):
         if isinstance(value, bool) is False and value in (0, 1) and "boolean" in kinds:
             return f"write {'true' if value else 'false'}"
-        if "string" in kinds or (choices and str(value) in choices):
+        number_wanted = bool(kinds & {"integer", "number"})  # of another size: quotes would not mend it
+        if ("string" in kinds and not number_wanted) or (choices and str(value) in choices):
             return f'write "{value}" in quotes' if not isinstance(value, bool) else "write a text in quotes"
     default = schema.get("default")
     if default not in (None, [], {}, ""):

@@ -25,6 +25,10 @@ log = get_logger("simulator.files")
 MEND_WITHIN = 1.0
 
 
+#: Keys that are read when the simulator starts.
+AT_THE_NEXT_START = frozenset({"stagger", "timerGrid", "transport"})
+
+
 class Reading(msgspec.Struct, frozen=True):
     """What the files of a run say. ``kept``: errors of files that count as they were read before."""
 
@@ -138,8 +142,7 @@ class Reload:
                 await follow(former, now)
             except Exception as error:
                 log.exception("a part of the simulator cannot follow the configuration: %s", error)
-        sections = changed_sections(former, now)
-        return [f"{', '.join(sections)} changed"] if sections else []
+        return told_of(changed_sections(former, now))
 
 
 def changed_sections(former: LoadedConfig, now: LoadedConfig) -> list[str]:
@@ -147,6 +150,16 @@ def changed_sections(former: LoadedConfig, now: LoadedConfig) -> list[str]:
     before, after = msgspec.to_builtins(former.config), msgspec.to_builtins(now.config)
     aside = {"stationTemplateUrls", "supervisionUrls"}
     return [name for name in after if name not in aside and before.get(name) != after[name]]
+
+
+def told_of(sections: Sequence[str]) -> list[str]:
+    """What to say of changed keys: those that take effect, and those that wait for the next start."""
+    at_once = [name for name in sections if name not in AT_THE_NEXT_START]
+    later = [name for name in sections if name in AT_THE_NEXT_START]
+    return [
+        *([f"{', '.join(at_once)} changed"] if at_once else ()),
+        *([f"{', '.join(later)} changed: counts from the next start of the simulator"] if later else ()),
+    ]
 
 
 def complaints_of(problems: Sequence[Problem]) -> tuple[str, ...]:

@@ -292,7 +292,7 @@ def configure_logging(
                     max_days=settings.max_days,
                     max_size=settings.max_size,
                     now=now,
-                    complain=_complain,
+                    complain=complain,
                 )
                 file.open()
                 outputs.append((least, file))
@@ -412,7 +412,8 @@ def _level_name(number: int) -> str:
     return next((name for name, least in LEVELS.items() if number >= least), "debug")
 
 
-def _complain(text: str) -> None:
+def complain(text: str) -> None:
+    """Warn on standard error of what the log itself cannot take."""
     if sys.stderr is not None:
         StreamOutput(sys.stderr).write(f"warning: {text}\n", 1)
 

@@ -19,7 +19,7 @@ def describe(error: BaseException) -> str:
         seen.add(id(found))
         if isinstance(found, ssl.SSLCertVerificationError):
             return f"certificate verify failed: {found.verify_message}"
-        if isinstance(found, ssl.SSLEOFError):
+        if isinstance(found, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return ENDED
         if isinstance(found, ssl.SSLError):
             return (found.reason or str(found)).replace("_", " ").lower()

@@ -22,6 +22,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from simulator.config.ws_options import WebSocketOptions
 from simulator.transport.connection import OpenFailed, TlsFailed
 from simulator.transport.server import serve_websockets
+from simulator.transport.tap import ENDED, describe
 from simulator.transport.tls import TlsContexts
 from simulator.transport.websocket import Dialer
 from tests.transport.peers import OCPP, echo, open_connection, within
@@ -249,3 +250,16 @@ def test_no_key_is_left_on_disk(material: Material, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     TlsContexts().get(WebSocketOptions(cert=material.cert, key=material.key))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF) (_ssl.c:992)"), ENDED),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol (_ssl.c:992)"), ENDED),
+    ],
+)
+def test_a_peer_that_hangs_up_is_told_in_words(error: ssl.SSLError, words: str) -> None:
+    broken = trio.BrokenResourceError()
+    broken.__cause__ = error
+    assert describe(broken) == words

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simulator.clock import Alarm, Clock
+from simulator.telemetry.process import SpeedProbe
 
 
 async def started(nursery: trio.Nursery, **options: float) -> Clock:
@@ -147,3 +148,34 @@ async def test_a_cancelled_wait_can_be_repeated(autojump_clock: MockClock, nurse
     begun = trio.current_time()
     assert await alarm.wait_until_wall(begun + 2) is False
     assert trio.current_time() - begun == pytest.approx(2)
+
+
+async def test_timers_fire_together_at_the_end_of_their_step(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    clock = await started(nursery, grid=0.05)
+    begun = trio.current_time()
+    fired: list[float] = []
+    for seconds in (0.01, 0.04, 0.05, 0.051, 0.12):
+        clock.call_later_wall(seconds, lambda: fired.append(round(trio.current_time() - begun, 6)))
+    await trio.sleep(1)
+    assert fired == [0.05, 0.05, 0.05, 0.1, 0.15]
+
+
+async def test_a_step_is_virtual_time(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    clock = await started(nursery, grid=0.05, speed=10.0)
+    begun = trio.current_time()
+    await clock.sleep_wall(0.011)
+    assert trio.current_time() - begun == pytest.approx(0.015)
+
+
+@pytest.mark.parametrize("grid", [0.0, 0.2])
+async def test_waiting_for_the_end_of_a_step_is_not_being_slow(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock, nursery: trio.Nursery, grid: float
+) -> None:
+    monkeypatch.setattr("time.monotonic", autojump_clock.current_time)
+    clock = await started(nursery, grid=grid)
+    probe = SpeedProbe()
+    nursery.start_soon(probe.run, clock)
+    await trio.sleep(10.1)
+    probe.end()
+    await trio.testing.wait_all_tasks_blocked()
+    assert probe.share() == pytest.approx(1, abs=0.001)

@@ -156,6 +156,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"log": {"level": 1}}, "log.level", "expected one of"),
     ({"logFile": ""}, "logFile", "is empty"),
     ({"logFormat": 1}, "logFormat", 'write "1" in quotes'),
+    ({"wireLog": {"memory": -1}}, "wireLog.memory", "got -1; for example 16777216, the default"),
     ({"worker": []}, "worker", "expected an object in braces, got []"),
     ({"worker": {"processType": "workerset"}}, "worker.processType", 'did you mean "workerSet"?'),
     ({"workerProcess": "workerset"}, "workerProcess", 'did you mean "workerSet"?'),

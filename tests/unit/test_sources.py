@@ -10,7 +10,7 @@ import pytest
 
 from simulator.cli.plans import DEMO_GENERATOR, DemoSources, FleetSources
 from simulator.config.problems import ConfigurationError
-from simulator.control.reload import changed_sections, complaints_of
+from simulator.control.reload import changed_sections, complaints_of, told_of
 from simulator.templates.fleet import shipped_folder
 
 
@@ -34,6 +34,15 @@ def test_the_command_line_stays_in_force(sources: FleetSources) -> None:
     second = sources.read(first)
     assert second.loaded.config.log_level == "debug"
     assert changed_sections(first.loaded, second.loaded) == ["logConsole"]
+
+
+def test_keys_that_wait_for_the_next_start_are_told_so(sources: FleetSources) -> None:
+    first = sources.read()
+    edit(sources.path, logConsole=True, timerGrid=0, transport="websocket")
+    assert told_of(changed_sections(first.loaded, sources.read(first).loaded)) == [
+        "logConsole changed",
+        "timerGrid, transport changed: counts from the next start of the simulator",
+    ]
 
 
 def test_a_configuration_that_is_wrong_counts_as_it_was_and_templates_change(sources: FleetSources) -> None:
