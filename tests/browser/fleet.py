@@ -116,6 +116,7 @@ class Simulator:
             "supervisionUrls": self.central,
             "stationTemplateUrls": [{"file": "ours", "numberOfStations": stations}],
             "uiServer": ui,
+            "stagger": False,  # no heartbeat comes among what a test watches
         }
         path = self.folder / "config.json"
         path.write_text(json.dumps(config))

@@ -156,6 +156,7 @@ def write_fleet(folder: Path, *, stations: int, **template: Any) -> Path:
             {
                 "supervisionUrls": "ws://127.0.0.1:1/",
                 "stationTemplateUrls": [{"file": "ours", "numberOfStations": stations}],
+                "stagger": False,  # no heartbeat comes among what a test watches
             }
         )
     )
