@@ -28,8 +28,11 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def archive_name(station: ChargingStation) -> str:
-    """A file name with the station's id and its time: ``CS-1_20261122T134500Z.tar.gz``."""
-    moment = re.sub(r"[-:]|\.\d+", "", format_timestamp(station.now()))
+    """A file name with the station's id and its time: ``CS-1_20261122T134500.123Z.tar.gz``.
+
+    With milliseconds: a log and diagnostics that are asked for in one second must not overwrite each other.
+    """
+    moment = re.sub(r"[-:]", "", format_timestamp(station.now()))
     end = f"_{moment}.tar.gz"
     return _UNSAFE.sub("_", station.info.station_id)[: LONGEST_NAME - len(end)] + end
 

@@ -56,7 +56,7 @@ async def test_the_name_comes_at_once_and_the_archive_after_it() -> None:
         answer = await world.call(
             "GetDiagnostics", location=URL, startTime=format_timestamp(since), stopTime=format_timestamp(until)
         )
-        assert answer == {"fileName": "CS-1_20261122T100000Z.tar.gz"}
+        assert answer == {"fileName": "CS-1_20261122T100000.000Z.tar.gz"}
         assert transfers.uploaded == []
         await world.wait_for("DiagnosticsStatusNotification", 2)
         assert diagnostics(world) == ["Uploading", "Uploaded"]
@@ -146,7 +146,7 @@ async def test_getlog_sends_the_log_and_names_its_request() -> None:
     transfers = FakeTransfers()
     async with world_with(transfers) as world:
         await world.ready()
-        assert await get_log(world, 7) == {"status": "Accepted", "filename": "CS-1_20261122T100000Z.tar.gz"}
+        assert await get_log(world, 7) == {"status": "Accepted", "filename": "CS-1_20261122T100000.000Z.tar.gz"}
         await world.wait_for("LogStatusNotification", 2)
         assert logs(world) == [("Uploading", 7), ("Uploaded", 7)]
         assert "station.json" in unpacked(transfers.uploaded[0][2])
@@ -220,3 +220,11 @@ async def test_each_kind_of_failure_has_its_status(fault: Fault, status: str, at
         await world.wait_for("LogStatusNotification", 2)
         assert logs(world) == [("Uploading", 9), (status, 9)]
         assert len(transfers.attempts) == attempts
+
+
+async def test_two_archives_of_one_second_have_names_of_their_own() -> None:
+    async with world_with(FakeTransfers()) as world:
+        await world.ready()
+        first = (await world.call("GetDiagnostics", location=URL))["fileName"]
+        await world.sleep(0.1)
+        assert (await get_log(world))["filename"] != first
