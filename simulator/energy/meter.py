@@ -33,7 +33,7 @@ from simulator.energy.meter_drawing import (
     no_flow,
     raised_soc,
 )
-from simulator.energy.meter_plan import SIDE_FLOWS, Channel, MeterPlan
+from simulator.energy.meter_plan import SIDE_FLOWS, Channel, MeterPlan, Selection
 from simulator.energy.meter_values import (
     CURRENT,
     INTERVALS,
@@ -42,6 +42,7 @@ from simulator.energy.meter_values import (
     SOC,
     Measurand,
     Sample,
+    format_value,
 )
 from simulator.energy.plugged_vehicle import NOTHING, ChargingState, PluggedVehicle
 from simulator.energy.vehicle import Goal, VehicleModel, arrival_soc
@@ -394,12 +395,28 @@ class ConnectorMeter:
             from one report of the same context to the next.
         :param for_life: registers show what has flowed since for ever, whatever the switch ``per_transaction`` says.
         """
+        shown = self._shown(self._plan.select(measurands), context or _PERIODIC, for_life=for_life)
+        found = [channel.sample(value, context) for channel, value in shown]
+        return found or [self.register_sample(self.lifetime_wh if for_life else None, context=context)]
+
+    def periodic_samples(self, measurands: Iterable[Measurand] = ()) -> tuple[str, Selection | None]:
+        """What :meth:`samples` returns without a context, as the elements of a JSON array.
+
+        With them comes what they are of, unless a measurand is wanted of which this connector has nothing now.
+        """
+        selection = self._plan.select(measurands)
+        shown = self._shown(selection, _PERIODIC) or [(self._plan.energy_channel, self.register_wh)]
+        whole = selection if len(shown) == len(selection.channels) else None
+        texts = [f'{{"value":"{format_value(channel.value(value))}{channel.tail}' for channel, value in shown]
+        return ",".join(texts), whole
+
+    def _shown(self, selection: Selection, kind: str, *, for_life: bool = False) -> list[tuple[Channel, float]]:
+        """What the channels show that show anything now, in their base units."""
         per_transaction = self._plan.switches.per_transaction and not for_life
-        kind = context or _PERIODIC
         found = []
         reading: Reading | None = None
         shown: tuple[tuple[float, ...], ...] = ()
-        for channel in self._plan.select(measurands):
+        for channel in selection.channels:
             value: float | None
             if channel.measurand in _COUNTED:
                 value = self._counted(channel, kind, per_transaction)
@@ -411,8 +428,8 @@ class ConnectorMeter:
                 field = channel.field
                 value = self._value(channel, reading) if field is None else shown[field][channel.slot]
             if value is not None:
-                found.append(channel.sample(value, context))
-        return found or [self.register_sample(self.lifetime_wh if for_life else None, context=context)]
+                found.append((channel, value))
+        return found
 
     def register_sample(self, wh: float | None = None, *, context: str | None = None) -> Sample:
         """The energy register as a sample.

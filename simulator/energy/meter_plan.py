@@ -122,6 +122,9 @@ class Gauge(NamedTuple):
         return settled * scale
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 class Channel(NamedTuple):
     """One sample that a meter can report."""
 
@@ -132,19 +135,51 @@ class Channel(NamedTuple):
     gauge: Gauge
     field: int | None = None
     """Which member of the reading holds those, if it is one of them."""
+    tail: str = ""
+    """What stands behind the value in a periodic sample as JSON, where the channel is of a selection."""
+
+    def value(self, value: float) -> float:
+        """``value``, which is in the base unit, as a sample has it: in its unit and with its decimals."""
+        gauge = self.gauge
+        power_of_ten = _POWERS_OF_TEN[gauge.decimals]
+        return math.floor((value / gauge.scale + gauge.offset) * power_of_ten + 0.5) / power_of_ten
 
     def sample(self, value: float, context: str | None) -> Sample:
         """The sample of ``value``, which is in the base unit."""
         gauge = self.gauge
-        power_of_ten = _POWERS_OF_TEN[gauge.decimals]
         return Sample(
             self.measurand,
-            math.floor((value / gauge.scale + gauge.offset) * power_of_ten + 0.5) / power_of_ten,
+            self.value(value),
             gauge.unit,
             self.phase,
             gauge.context if context is None else context,
             gauge.location,
         )
+
+
+class Selection:
+    """The channels that report some measurands.
+
+    ``proven``: for its user to note that a message with samples of all of them is valid.
+    """
+
+    __slots__ = ("channels", "proven")
+
+    def __init__(self, channels: Iterable[Channel]) -> None:
+        self.channels = tuple(channel._replace(tail=_tail(channel)) for channel in channels)
+        self.proven = False
+
+
+def _tail(channel: Channel) -> str:
+    gauge = channel.gauge
+    members = {
+        "context": gauge.context,
+        "measurand": channel.measurand,
+        "phase": channel.phase,
+        "location": gauge.location,
+        "unit": gauge.unit,
+    }
+    return '",' + _encode({name: text for name, text in members.items() if text}).decode()[1:]
 
 
 def round_half_up(value: float, decimals: int) -> float:
@@ -195,7 +230,8 @@ class MeterPlan:
         self.power, self.power_lines = finder.main(POWER), finder.by_line(POWER)
         self.current, self.current_lines = finder.main(CURRENT), finder.by_line(CURRENT)
         self.energy = finder.energy()
-        self.energy_channel = Channel(ENERGY, self.energy.phase, 0, self.energy)
+        energy_channel = Channel(ENERGY, self.energy.phase, 0, self.energy)
+        self.energy_channel = energy_channel._replace(tail=_tail(energy_channel))
         self.energy_rate = finder.rate(ENERGY) or self.energy
         """The entry that says how much energy flows in a sample interval, if any does."""
         flow = (self.power, *self.power_lines, self.current, *self.current_lines, self.energy_rate)
@@ -214,7 +250,7 @@ class MeterPlan:
         self.draws_besides = bool(self.alone) or any(gauge is not None and gauge.base is not None for gauge in sides)
         """Whether anything is drawn besides what a vehicle decides."""
         self._channels = tuple((usual, _placed(channel)) for usual, channel in self._all_channels(finder))
-        self._selections: dict[tuple[Measurand, ...], tuple[Channel, ...]] = {}
+        self._selections: dict[tuple[Measurand, ...], Selection] = {}
 
     def _lowest_voltage(self, gauges: Iterable[Gauge]) -> float:
         nominal = self.circuit.voltage
@@ -227,7 +263,7 @@ class MeterPlan:
         # Rounded as the samples are, so that no rounding takes a voltage below it.
         return max(min(nominal, *lows) - 0.01, nominal * _LOWEST_VOLTAGE)
 
-    def select(self, measurands: Iterable[Measurand]) -> tuple[Channel, ...]:
+    def select(self, measurands: Iterable[Measurand]) -> Selection:
         """The channels that report ``measurands``, in the order of the meter; the energy register if there are none.
 
         A measurand without phase stands for the whole and, on three phases, each phase of it as the switches of the
@@ -236,7 +272,7 @@ class MeterPlan:
         wanted = tuple(measurands)
         selection = self._selections.get(wanted)
         if selection is None:
-            selection = tuple(self._select(frozenset(wanted))) or (self.energy_channel,)
+            selection = Selection(tuple(self._select(frozenset(wanted))) or (self.energy_channel,))
             if len(self._selections) >= _SELECTIONS_KEPT:
                 self._selections.clear()
             self._selections[wanted] = selection

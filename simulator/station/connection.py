@@ -230,6 +230,8 @@ class Line:
             station.log.warning("ignored a binary frame of %s bytes: OCPP-J is text", len(message))
             return
         station.saw_frame(sent=False, text=message)
+        if station.lane.on_plain_answer(message):
+            return
         frame = parse_frame(message)
         if isinstance(frame, CallResult):
             station.lane.on_result(frame)

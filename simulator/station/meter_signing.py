@@ -103,6 +103,10 @@ class MeterSigning:
         """Whether one of the switches is on."""
         return self._station.keys.flag(switch)
 
+    def signs(self, switch: str) -> bool:
+        """Whether readings are signed for which one of the switches stands."""
+        return self.on(switch) and self._station.keys.get("SigningMethod") is not None
+
     def signed(
         self,
         value: MeterValue,
@@ -117,7 +121,7 @@ class MeterSigning:
 
         :param at: POSIX seconds of the reading; by default now. Those of begin and end are the transaction's own.
         """
-        if not self.on(switch) or connector.meter is None or self._station.keys.get("SigningMethod") is None:
+        if not self.signs(switch) or connector.meter is None:
             return value
         at = self._station.now() if at is None else at
         readings = self._readings(connector.meter.register_wh, context, at, transaction)

@@ -10,7 +10,7 @@ import msgspec
 from simulator.energy.electrical import Circuit, available_power
 from simulator.energy.main_meter import main_meter_samples
 from simulator.energy.meter import ConnectorMeter
-from simulator.energy.meter_plan import MeterPlan, MeterSwitches, meter_plan
+from simulator.energy.meter_plan import MeterPlan, MeterSwitches, Selection, meter_plan
 from simulator.energy.meter_values import ENERGY, Sample, format_value, parse_measurands
 from simulator.energy.meter_values import Measurand as Measured
 from simulator.ocpp.v16.enums import Location, Measurand, Phase, ReadingContext, UnitOfMeasure
@@ -122,6 +122,19 @@ def meter_value(
     named = None if context is ReadingContext.SAMPLE_PERIODIC else str(context)
     samples = connector.meter.samples(_wanted(station, measurands), context=named)
     return _meter_value(station.now() if at is None else at, samples)
+
+
+def periodic_values(station: ChargingStation, connector: Connector, measurands: str) -> tuple[bytes, Selection | None]:
+    """The payload of MeterValues that :func:`meter_value` would make a periodic sample of, without the transaction.
+
+    Written as JSON at once: a fleet under load does hardly anything else. With it comes what its shape depends on, if
+    others have the same.
+    """
+    assert connector.meter is not None
+    text, selection = connector.meter.periodic_samples(_wanted(station, measurands))
+    at = format_timestamp(station.now())
+    payload = f'{{"connectorId":{connector.id},"meterValue":[{{"timestamp":"{at}","sampledValue":[{text}]}}]}}'
+    return payload.encode(), selection
 
 
 def main_meter_value(station: ChargingStation, measurands: str, context: ReadingContext, at: float) -> MeterValue:

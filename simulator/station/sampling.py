@@ -18,7 +18,15 @@ from simulator.clock import Timer
 from simulator.events import MeterSampled
 from simulator.ocpp.v16.enums import ReadingContext
 from simulator.ocpp.v16.messages import MeterValue, MeterValuesRequest
-from simulator.station.metering import begin_value, end_value, let_idle, main_meter_value, meter_value, metered
+from simulator.station.metering import (
+    begin_value,
+    end_value,
+    let_idle,
+    main_meter_value,
+    meter_value,
+    metered,
+    periodic_values,
+)
 from simulator.station.sample_times import SampleTimes
 
 if TYPE_CHECKING:
@@ -128,15 +136,21 @@ class Sampling:
         station, connector = self._station, transaction.connector
         assert connector.meter is not None
         station.settle_energy()
-        context = ReadingContext.SAMPLE_PERIODIC
-        reading = meter_value(station, connector, station.keys.text("MeterValuesSampledData"), context)
-        switch = "SampledDataSignUpdatedReadings"
-        reading = station.meter_signing.signed(reading, switch, connector, context, transaction=transaction)
-        data = None
+        context, switch = ReadingContext.SAMPLE_PERIODIC, "SampledDataSignUpdatedReadings"
+        measurands, data = station.keys.text("MeterValuesSampledData"), None
+        reading = written = None
+        if station.meter_signing.signs(switch):
+            reading = meter_value(station, connector, measurands, context)
+            reading = station.meter_signing.signed(reading, switch, connector, context, transaction=transaction)
+        else:
+            written = periodic_values(station, connector, measurands)
         if station.keys.items("StopTxnSampledData"):
             data = meter_value(station, connector, station.keys.text("StopTxnSampledData"), context)
             self._keep(transaction, data)
-        self._send(transaction, reading, data=data)
+        if written is not None:
+            station.sessions.book.queue_written(transaction, *written, data=data)
+        elif reading is not None:
+            self._send(transaction, reading, data=data)
         if station.services.bus.wanted(MeterSampled):
             station.publish(MeterSampled, connector.id, *metered(connector))
 

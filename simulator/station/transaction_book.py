@@ -34,7 +34,7 @@ from simulator.station.transaction import Transaction
 from simulator.templates.model import ConnectorTemplate
 
 if TYPE_CHECKING:
-    from simulator.station.calls import Result
+    from simulator.station.calls import Result, Shape
     from simulator.station.sessions import Sessions
     from simulator.station.station import ChargingStation
 
@@ -76,6 +76,17 @@ class TransactionBook:
         message = self._message(transaction, request)
         self._note(transaction, message, data)
         self._send(message, request)
+        if self._readings > READINGS_WAITING:
+            self._thin_out()
+
+    def queue_written(
+        self, transaction: Transaction, payload: bytes, shape: Shape | None, *, data: MeterValue | None = None
+    ) -> None:
+        """Queue MeterValues of a transaction that are JSON already, without its id; otherwise as :meth:`queue`."""
+        message = self._numbered(transaction, "MeterValues", payload)
+        self._note(transaction, message, data)
+        self._readings += 1
+        self._station.lane.queue_transaction_message(message, shape=shape)
         if self._readings > READINGS_WAITING:
             self._thin_out()
 
@@ -128,16 +139,19 @@ class TransactionBook:
                 transaction.undelivered -= 1
 
     def _message(self, transaction: Transaction | None, request: Request[Any]) -> TransactionMessage:
-        key = None
         content: object = request
+        if transaction is not None and getattr(request, "transaction_id", None) is not None:
+            content = to_payload(request)
+            del content["transactionId"]
+        return self._numbered(transaction, action_of(request), encode_payload(content))
+
+    def _numbered(self, transaction: Transaction | None, action: str, payload: bytes) -> TransactionMessage:
+        key = None
         if transaction is not None:
-            if getattr(request, "transaction_id", None) is not None:
-                content = to_payload(request)
-                del content["transactionId"]
             key = transaction.key
             transaction.undelivered += 1
         number, self._next_number = self._next_number, self._next_number + 1
-        return TransactionMessage(number, action_of(request), msgspec.Raw(encode_payload(content)), key)
+        return TransactionMessage(number, action, msgspec.Raw(payload), key)
 
     def _send(self, message: TransactionMessage, request: Request[Any] | None = None) -> None:
         self._readings += message.action == "MeterValues"

@@ -23,6 +23,7 @@ from simulator.ocpp.v16.messages import (
     HeartbeatRequest,
     StartTransactionRequest,
     StatusNotificationRequest,
+    StatusNotificationResponse,
 )
 from simulator.ocpp.validation import PayloadValidator
 from simulator.station.calls import CallLane, CallRules, CallTimeout, Gate, NotAllowed, NotConnected, Result
@@ -266,3 +267,44 @@ async def test_delivered_waits_for_what_may_be_sent_and_no_more(autojump_clock: 
         assert scope.cancelled_caught
         b.answer({"idTagInfo": {"status": "Accepted"}, "transactionId": 1})
         await b.lane.delivered()
+
+
+async def test_a_plain_empty_answer_is_taken_as_it_stands(autojump_clock: MockClock) -> None:
+    async with bench() as b:
+        b.attach()
+        results: list[Result] = []
+        b.lane.send(status(1), results.append)
+        message_id = b.wire[-1][1]
+        for other in ('[3,"x",{}]', f'[3, "{message_id}", {{}}]', f'[4,"{message_id}",{{}}]', f'[3,"{message_id}",[]]'):
+            assert not b.lane.on_plain_answer(other)
+        assert b.lane.on_plain_answer(f'[3,"{message_id}",{{}}]')
+        assert not b.lane.on_plain_answer(f'[3,"{message_id}",{{}}]')
+        assert [result.unwrap() for result in results] == [StatusNotificationResponse()]
+
+
+async def test_an_empty_answer_that_breaks_its_schema_is_left_to_the_reader(autojump_clock: MockClock) -> None:
+    async with bench() as b:
+        b.attach()
+        b.lane.send(HeartbeatRequest())
+        assert not b.lane.on_plain_answer(f'[3,"{b.wire[-1][1]}",{{}}]')
+        b.answer({"currentTime": TIME})
+
+
+class _Shape:
+    proven = False
+
+
+async def test_contents_of_one_shape_are_checked_until_one_was_valid(autojump_clock: MockClock) -> None:
+    async with bench() as b:
+        b.attach()
+        shape = _Shape()
+        readings = b'[{"timestamp":"2026-11-22T10:00:00Z","sampledValue":[{"value":"1"}]}]'
+        valid, invalid = b'{"connectorId":1,"meterValue":%b}' % readings, b'{"connectorId":"x"}'
+        for number, payload in enumerate((invalid, valid)):
+            b._results[number] = []
+            message = TransactionMessage(number, "MeterValues", msgspec.Raw(payload))
+            assert not shape.proven
+            b.lane.queue_transaction_message(message, shape=shape)
+        assert shape.proven
+        assert len(b.wire) == 1
+        assert "invalid" in b.said[0]

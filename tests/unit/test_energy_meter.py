@@ -489,3 +489,23 @@ def test_available_power_is_the_least_of_all_limits() -> None:
     assert available_power(50_000, DC, divider=2, amperage_limit=50, maximum_amperage=125) == 10_000
     assert available_power(44_160, AC3, divider=2, connector_maximum=7000, profile_limit=9000) == 7000
     assert available_power(44_160, AC3, divider=2, profile_limit=-1) == 0
+
+
+@pytest.mark.parametrize("circuit", [AC3, AC1, DC])
+def test_periodic_samples_are_written_as_they_are_read(circuit: Circuit) -> None:
+    entries = [entry(POWER, unit="kW", location="Inlet", context="Other"), *(entry(measurand) for measurand in FIVE)]
+    one = charging(*entries, circuit=circuit)
+    one.advance(60, 7_000, Random(2))
+    for measurands in (EVERYTHING, (), ((POWER, None),), ((SOC, None),)):
+        text, selection = one.periodic_samples(measurands)
+        read = [
+            {"value": sample.text}
+            | {
+                name: value
+                for name in ("context", "measurand", "phase", "location", "unit")
+                if (value := getattr(sample, name)) is not None
+            }
+            for sample in one.samples(measurands)
+        ]
+        assert msgspec.json.decode(f"[{text}]") == read
+        assert selection is None or len(selection.channels) == len(read)
