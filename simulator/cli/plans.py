@@ -13,7 +13,7 @@ from simulator.config.load import default_config, load_config
 from simulator.config.problems import ConfigurationError, Problem
 from simulator.control.reload import Reading
 from simulator.templates.fleet import FleetPlan, plan_fleet
-from simulator.templates.model import GeneratorTemplate
+from simulator.templates.model import ConfigurationKeyTemplate, ConfigurationSection, GeneratorTemplate
 
 #: One station model of each kind, no two of one identity.
 DEMO_MODELS = ("abb-atg", "chargex", "evlink", "keba", "schneider", "siemens", "virtual-simple-atg")
@@ -29,6 +29,8 @@ DEMO_GENERATOR = GeneratorTemplate(
     stop_after_hours=24 * 365,
     id_tag_distribution="random",
 )
+#: Seconds between two samples: each of those short transactions shows its power and its state of charge.
+DEMO_SAMPLE_INTERVAL = 10
 
 
 class FleetSources(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +92,7 @@ class DemoSources(msgspec.Struct, frozen=True, kw_only=True):
         loaded = default_config(Path("demo"), document, environ=self.environ)
         former_plan = None if former is None else former.plan
         plan = plan_fleet(loaded, stations=wanted, environ=self.environ, former=former_plan)
-        return Reading(loaded, _with_generator(plan, DEMO_GENERATOR), plan.kept)
+        return Reading(loaded, _for_the_demo(plan), plan.kept)
 
     def places(self) -> list[Path]:
         """No other files."""
@@ -108,12 +110,18 @@ def first_reading(sources: FleetSources | DemoSources) -> Reading | None:
     return reading
 
 
-def _with_generator(plan: FleetPlan, generator: GeneratorTemplate) -> FleetPlan:
-    """The same fleet with that generator in every template."""
+def _for_the_demo(plan: FleetPlan) -> FleetPlan:
+    """The same fleet, busy enough to watch."""
     replace = msgspec.structs.replace
+    sampled = ConfigurationKeyTemplate(key="MeterValueSampleInterval", value=str(DEMO_SAMPLE_INTERVAL))
     entries = {}
     for entry in plan.entries:
-        template = replace(entry.loaded.template, automatic_transaction_generator=generator)
+        keys = [key for key in entry.loaded.template.configuration_keys if key.key != sampled.key]
+        template = replace(
+            entry.loaded.template,
+            automatic_transaction_generator=DEMO_GENERATOR,
+            configuration=ConfigurationSection((*keys, sampled)),
+        )
         entries[entry.position] = replace(entry, loaded=replace(entry.loaded, template=template))
     stations = tuple(replace(planned, entry=entries[planned.entry.position]) for planned in plan.stations)
     return replace(plan, stations=stations, entries=tuple(entries.values()))

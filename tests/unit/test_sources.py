@@ -85,3 +85,6 @@ def test_the_demo_follows_templates_of_the_present_folder(tmp_path: Path, monkey
     second = sources.read(first)
     changed = [entry.loaded.template for entry in second.plan.entries if entry.loaded.template.reset_time == 7]
     assert [template.automatic_transaction_generator for template in changed] == [DEMO_GENERATOR]
+    for entry in second.plan.entries:  # its transactions are short: each shows what flows
+        keys = {key.key: key.value for key in entry.loaded.template.configuration_keys}
+        assert keys["MeterValueSampleInterval"] == "10"

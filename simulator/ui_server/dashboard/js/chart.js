@@ -17,6 +17,7 @@ import { clock } from "./format.js";
  * @property {boolean} [fill] paint under the first line
  * @property {number} [window] seconds that are shown at least
  * @property {number} [least] the axis reaches at least so far
+ * @property {boolean} [whole] values are whole numbers, and so are the marks of the axis
  */
 
 /** @typedef {{times: number[], values: (number | null)[][]}} ChartData times in ms, values by series */
@@ -128,7 +129,7 @@ export class Chart {
       pen.lineWidth = 1;
       pen.textAlign = "right";
       pen.textBaseline = "middle";
-      const steps = height < 130 ? 2 : 4;
+      const steps = markCount(most, height < 130 ? 2 : 4, this.options.whole === true);
       for (let step = 0; step <= steps; step++) {
         const value = (most * step) / steps;
         const line = Math.round(y(value)) + 0.5;
@@ -276,6 +277,18 @@ function niceCeiling(value) {
   const unit = 10 ** Math.floor(Math.log10(value));
   for (const step of [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10]) if (value <= step * unit) return step * unit;
   return 10 * unit;
+}
+
+/**
+ * Into how many equal parts the axis is cut.
+ * @param {number} most
+ * @param {number} wanted
+ * @param {boolean} whole only whole numbers are marked
+ */
+function markCount(most, wanted, whole) {
+  if (!whole) return wanted;
+  const end = Math.round(most);
+  return [wanted, 3, 5, 2].find((count) => count <= wanted + 1 && end % count === 0) ?? 1;
 }
 
 /**

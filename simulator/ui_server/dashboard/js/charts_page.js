@@ -21,8 +21,8 @@ export function chartsPage({ history }) {
     card("Power", [["delivered", "chart-1"]], format.power, [(look) => look.power], { least: 1000, fill: true }),
     card("Stations by state", [["charging", "good"], ["occupied", "info"], ["available", "line-strong"], ["faulted", "bad"], ["unavailable", "warn"], ["not there", "idle"]],
       format.count, [(look) => look.states.Charging, (look) => look.states.Occupied, (look) => look.states.Available, (look) => look.states.Faulted,
-        (look) => look.states.Unavailable, (look) => look.states.Absent], { stacked: true, least: 1 }),
-    card("Transactions running", [["running", "chart-4"]], format.count, [(look) => look.transactions], { least: 5, fill: true }),
+        (look) => look.states.Unavailable, (look) => look.states.Absent], { stacked: true, least: 1, whole: true }),
+    card("Transactions running", [["running", "chart-4"]], format.count, [(look) => look.transactions], { least: 5, fill: true, whole: true }),
     card("Errors and missed answers per second", [["failed", "bad"]], perSecond, [(look) => look.failed], { least: 1, fill: true }),
   ];
   const spanButtons = SPANS.map(([value, label]) => h("button", { type: "button", class: "small", text: label, "aria-pressed": String(minutes === value), onclick: () => {

@@ -104,7 +104,7 @@ export function fleetPage({ session, store, history }) {
     figure("Messages", (look) => (look.sent === null || look.received === null ? null : look.sent + look.received),
       (look) => (look.sent === null || look.received === null ? "–" : [format.short(look.sent + look.received), "/s"])),
     figure("Latency p95", ({ p95 }) => p95, ({ p95 }) => /** @type {[string, string]} */ (format.milliseconds(p95).split(" "))),
-    figure("Faulted or offline", ({ states }) => states.Faulted + states.Absent, ({ states }) => format.count(states.Faulted + states.Absent)),
+    figure("Faulted or offline", ({ trouble }) => trouble, ({ trouble }) => format.count(trouble)),
   ];
   const figureBar = h("section", { class: "figures", "aria-label": "Fleet now" }, figures.map(({ label, value, chart }) =>
     h("div", { class: "figure" }, h("div", { class: "name", text: label }), value, chart?.element)));

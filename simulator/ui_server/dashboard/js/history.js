@@ -21,6 +21,7 @@ export const STACK = /** @type {const} */ (["Charging", "Occupied", "Available",
  * @property {number} power W
  * @property {number} charging stations, those with a faulted connector among them
  * @property {number} transactions that run
+ * @property {number} trouble stations with a fault, and running ones that the central system cannot reach
  * @property {Record<typeof STACK[number], number>} states
  *
  * @typedef {{action: string, count: number, mean: number, p50: number, p95: number}} ActionLatency seconds
@@ -111,9 +112,11 @@ export class History extends Emitter {
     let power = 0;
     let charging = 0;
     let transactions = 0;
+    let trouble = 0;
     for (const row of this.store.rows.values()) {
       if (row.state in states) states[/** @type {keyof typeof states} */ (row.state)] += 1;
       else states.Absent += 1;
+      if (row.state === "Faulted" || row.state === "Offline") trouble += 1;
       power += row.power;
       if (row.connected && row.connectors.some(({ status }) => status === "Charging")) charging += 1;
       for (const { transactionId } of row.connectors) if (transactionId !== undefined) transactions += 1;
@@ -127,6 +130,7 @@ export class History extends Emitter {
       power,
       charging,
       transactions,
+      trouble,
       states,
     };
     this.before = { time, statistics, histograms };
