@@ -97,8 +97,10 @@ class UiClient:
         found: dict[str, None] = {}
         for begin in hash_ids:
             matches = [hash_id for hash_id in known if hash_id.startswith(begin.lower())]
-            if len(matches) != 1:
-                raise Failure(f"--hash-id {begin}: {len(matches) or 'no'} station(s) begin so")
+            if not matches:
+                raise Failure(f"--hash-id {begin}: there is no station whose identity begins so")
+            if len(matches) > 1:
+                raise Failure(f"--hash-id {begin!r}: {len(matches)} stations have such an identity; write more of it")
             found[matches[0]] = None
         for name in names:
             matches = [hash_id for hash_id, known_name in known.items() if known_name == name]

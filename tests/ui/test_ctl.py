@@ -52,6 +52,10 @@ async def test_stations_are_named_by_name_or_by_the_begin_of_their_identity() ->
             assert json.loads(by_begin.stdout)["hashIdsSucceeded"] == [first]
             nobody = await run(server, "stopChargingStation", "--station", "nobody")
             assert isinstance(nobody.exception, Failure)
+            stranger = await run(server, "stopChargingStation", "--hash-id", "xyz")
+            assert str(stranger.exception) == "--hash-id xyz: there is no station whose identity begins so"
+            any_of_them = await run(server, "stopChargingStation", "--hash-id", "")
+            assert str(any_of_them.exception) == "--hash-id '': 2 stations have such an identity; write more of it"
             assert all(station.started for station in house.stations)
 
 

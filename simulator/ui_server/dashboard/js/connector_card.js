@@ -172,3 +172,18 @@ export function readMeterValues(text) {
     return null;
   }
 }
+
+/**
+ * What a StatusNotification tells of the curves: nothing flows when charging begins, nor while the connector has another status. Without
+ * it one transaction's last reading would be joined to the first of the next.
+ * @param {string} text of the frame
+ * @returns {{connectorId: number, power: number | null, soc: number | null} | null}
+ */
+export function readStatus(text) {
+  try {
+    const [, , , { connectorId }] = JSON.parse(text);
+    return { connectorId, power: 0, soc: null };
+  } catch {
+    return null;
+  }
+}

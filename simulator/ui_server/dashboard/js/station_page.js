@@ -1,5 +1,5 @@
 import { ACTIONS, SEND_ACTIONS, STATION_ACTIONS, perform } from "./actions.js";
-import { ConnectorCard, readMeterValues } from "./connector_card.js";
+import { ConnectorCard, readMeterValues, readStatus } from "./connector_card.js";
 import { h, icon, setText } from "./dom.js";
 import { openMenu } from "./menu.js";
 import { MessagesTab } from "./messages_tab.js";
@@ -141,8 +141,8 @@ export function stationPage({ session: main, store }, hashId) {
   /** @param {import("./protocol.js").Message[]} list */
   function curves(list) {
     for (const { action, kind, text, time } of list) {
-      if (action !== "MeterValues" || kind !== "call") continue;
-      const reading = readMeterValues(text);
+      if (kind !== "call") continue;
+      const reading = action === "MeterValues" ? readMeterValues(text) : action === "StatusNotification" ? readStatus(text) : null;
       if (reading !== null && reading.connectorId > 0 && (reading.power !== null || reading.soc !== null)) cardOf(reading.connectorId).add(time * 1000, reading.power, reading.soc);
     }
   }
