@@ -153,3 +153,7 @@ def test_a_narrow_window_shows_everything_below_each_other(demo: str, open_page:
     expect(rows(page).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 720
     picture(page, "fleet-narrow")
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert rows(page).first.get_by_role("link").evaluate("link => link.scrollWidth <= link.clientWidth")
+    picture(page, "fleet-phone")
