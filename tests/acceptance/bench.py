@@ -1,4 +1,7 @@
-"""A station with two connectors and detachable cables whose vehicles and people do only what a test says."""
+"""A station with two connectors and detachable cables whose vehicles and people do only what a test says.
+
+It connects to the central system over TCP, by the transport that the program takes by default.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ def bench(
     return station_world(
         keys={"MeterValueSampleInterval": 0, **(keys or {})},
         template={"automaticVehicle": False, **(template or {})},
+        sockets=True,
         **options,
     )
 

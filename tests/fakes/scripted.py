@@ -1,7 +1,8 @@
 """A central system for tests: says what the test wants, keeps everything it saw, and lets tests wait for it.
 
 It works over real sockets (``async with scripted_central() as central: url = await central.listen()``) and in memory,
-where a test may run in virtual time (``MockClock(autojump_threshold=0)``)::
+where a test may run in virtual time (``MockClock(autojump_threshold=0)``; over sockets it needs the clock of
+:mod:`tests.fakes.loopback`)::
 
     async with scripted_central() as central:
         dialer = Dialer(open_stream=central.memory_dialer())
@@ -33,6 +34,7 @@ from simulator.transport.connection import ConnectionClosed
 from simulator.transport.server import Authorize, ServerConnection, serve_stream
 from tests.fakes.memory_net import Line, MemoryNetwork
 from tests.fakes.script import Close, Cut, Default, Delay, Handler, Raw, Reply, Rule, Script, Withhold
+from tests.fakes.socket_net import SocketLine, SocketNetwork
 from tests.fakes.tls_lines import Peeked, Upgrade, upgrade_of
 
 _SHOWN_ON_FAILURE = 15
@@ -83,7 +85,7 @@ class ScriptedCentralSystem(CentralSystem):
         self._nursery = nursery
         self._script = Script()
         self._changed = trio.Event()
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, Line | SocketLine] = {}
         #: Every frame, in the order in which it passed.
         self.frames: list[FrameRecord] = []
         #: Every CALL of a station, in the order in which it came.
@@ -92,12 +94,12 @@ class ScriptedCentralSystem(CentralSystem):
         self.closings: list[tuple[str, int]] = []
         #: Every connection that was opened, with what the station showed.
         self.upgrades: list[Upgrade] = []
-        #: In memory: TLS for lines that begin with it. ``plain``: whether others are served.
+        #: For lines, in memory or not: TLS for those that begin with it. ``plain``: whether others are served.
         self.tls: ssl.SSLContext | None = None
         self.plain = True
-        #: In memory: how connections are accepted.
+        #: For lines: how connections are accepted.
         self.options = SERVER_OPTIONS
-        #: In memory: looks at each upgrade request, as for a real socket.
+        #: For lines: looks at each upgrade request, as for a real socket.
         self.authorize: Authorize | None = None
         self.network = MemoryNetwork(self._accept)
 
@@ -115,14 +117,24 @@ class ScriptedCentralSystem(CentralSystem):
         """
         return self.network
 
-    def line(self, station_id: str) -> Line:
-        """The latest line of a station: to cut or silence that one."""
+    async def listen_for_lines(self) -> SocketNetwork:
+        """Serve a port of 127.0.0.1 until the end of the test, all that holds in memory included.
+
+        The network returned refuses connections and cuts lines, and has the URL. In virtual time this needs the clock
+        of :mod:`tests.fakes.loopback`.
+        """
+        network = SocketNetwork(self._accept)
+        await self._nursery.start(network.serve)
+        return network
+
+    def line(self, station_id: str) -> Line | SocketLine:
+        """The latest line of a station: to cut that one."""
         return self._lines[station_id]
 
-    def _accept(self, line: Line) -> None:
+    def _accept(self, line: Line | SocketLine) -> None:
         self._nursery.start_soon(self._serve_line, line)
 
-    async def _serve_line(self, line: Line) -> None:
+    async def _serve_line(self, line: Line | SocketLine) -> None:
         stream, context = line.server, self.tls
         if context is not None or not self.plain:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -144,7 +156,7 @@ class ScriptedCentralSystem(CentralSystem):
         self.upgrades.append(upgrade_of(station_id_of(connection.path), connection))
         await super().handle(connection)
 
-    async def _handle_line(self, line: Line, connection: ServerConnection) -> None:
+    async def _handle_line(self, line: Line | SocketLine, connection: ServerConnection) -> None:
         station_id = station_id_of(connection.path)
         self._lines[station_id] = line
         await self.handle(connection)

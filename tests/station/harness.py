@@ -1,4 +1,4 @@
-"""Whole stations against a scripted central system, in memory and in virtual time.
+"""Whole stations against a scripted central system, in virtual time, in memory or over real sockets.
 
 ::
 
@@ -9,8 +9,10 @@
         assert len(world.sent("MeterValues")) == 2
         assert await world.call("RemoteStopTransaction", transactionId=transaction.transaction_id) == {"status": ...}
 
-Everything is the real thing but the network, which is memory streams with real WebSocket frames. A test whose station
-breaks a rule of OCPP that a central system can see fails at its end, unless it says ``faults=True``.
+Everything is the real thing but the network, which is memory streams with real WebSocket frames, unless a world says
+``sockets=True``: then it is TCP on the loopback interface, by the transport that the program takes by default. Such
+tests run under the clock of :mod:`tests.fakes.loopback`. A test whose station breaks a rule of OCPP that a central
+system can see fails at its end, unless it says ``faults=True``.
 """
 
 from __future__ import annotations
@@ -40,8 +42,12 @@ from simulator.station.services import StationServices
 from simulator.station.station import ChargingStation, station_random
 from simulator.templates.info import resolve_station
 from simulator.templates.load import build_template
+from simulator.transport.hub import AVAILABLE, open_hub
 from simulator.transport.websocket import Dialer
+from tests.fakes.loopback import settle
+from tests.fakes.memory_net import MemoryNetwork
 from tests.fakes.scripted import CallRecord, ScriptedCentralSystem, scripted_central
+from tests.fakes.socket_net import SocketNetwork
 
 E = TypeVar("E", bound=Event)
 
@@ -72,7 +78,15 @@ class World:
     Methods speak of CS-1 unless ``station`` names another one.
     """
 
-    def __init__(self, nursery: trio.Nursery, central: ScriptedCentralSystem, clock: Clock, fleet: Fleet) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        central: ScriptedCentralSystem,
+        clock: Clock,
+        fleet: Fleet,
+        network: MemoryNetwork | SocketNetwork,
+    ) -> None:
+        self.network = network
         self.nursery = nursery
         self.central = central
         self.clock = clock
@@ -105,7 +119,10 @@ class World:
 
     async def settle(self) -> None:
         """Return when everything that happens in this instant has happened."""
-        await wait_all_tasks_blocked()
+        if isinstance(self.network, SocketNetwork):
+            await settle()
+        else:
+            await wait_all_tasks_blocked()
 
     async def sleep(self, seconds: float) -> None:
         """Let wall seconds pass, and everything happen that is due then."""
@@ -207,12 +224,12 @@ class World:
 
     def go_offline(self) -> None:
         """Cut every line and refuse new ones until :meth:`come_back`."""
-        self.central.network.refuse()
-        self.central.network.cut()
+        self.network.refuse()
+        self.network.cut()
 
     async def come_back(self, *, within: float = 400.0) -> None:
         """Take connections again and wait until CS-1 has come back and said what it had to say."""
-        self.central.network.restore()
+        self.network.restore()
         await self.central.connected("CS-1", self.known().connections + 1, timeout=within)
         await self.settle()
 
@@ -238,6 +255,22 @@ def document(template: Mapping[str, Any] | None = None, keys: Mapping[str, Any] 
 
 
 @asynccontextmanager
+async def _network(
+    central: ScriptedCentralSystem, sockets: bool
+) -> AsyncIterator[tuple[MemoryNetwork | SocketNetwork, Dialer, str]]:
+    """The way from the stations to the central system, what opens connections on it, and where they lead."""
+    if not sockets:
+        yield central.network, Dialer(open_stream=central.memory_dialer()), central.MEMORY_URL
+        return
+    network = await central.listen_for_lines()
+    if AVAILABLE:
+        async with open_hub() as hub:
+            yield network, Dialer(hub=hub), network.url
+    else:
+        yield network, Dialer(), network.url
+
+
+@asynccontextmanager
 async def station_world(
     *,
     template: Mapping[str, Any] | None = None,
@@ -256,6 +289,7 @@ async def station_world(
     change: Callable[[World], None] = lambda world: None,
     services: Mapping[str, Any] | None = None,
     first_id: str = "CS-1",
+    sockets: bool = False,
     **central_options: Any,
 ) -> AsyncIterator[World]:
     """A running world; it ends, without ceremony, with the block.
@@ -270,12 +304,17 @@ async def station_world(
     :param start: whether the stations are started; else ``world.fleet.start(hash_id)`` does.
     :param faults: the stations may break rules here: do not fail for that.
     :param first_id: what CS-1 is called instead.
+    :param sockets: connect over TCP instead of in memory.
     :param services: other members of the stations' :class:`StationServices`.
     :param change: called before anything starts, to prepare the central system.
     """
     failure: Exception | None = None
     central_options.update(start=START, boot=boot, tags=central_tags)
-    async with scripted_central(**central_options) as central, trio.open_nursery() as nursery:
+    async with (
+        scripted_central(**central_options) as central,
+        _network(central, sockets) as (network, dialer, url),
+        trio.open_nursery() as nursery,
+    ):
         try:
             clock = Clock(start=START, speed=speed)
             await nursery.start(clock.run)
@@ -283,7 +322,7 @@ async def station_world(
             shared = StationServices(
                 clock=clock,
                 bus=bus,
-                dialer=Dialer(open_stream=central.memory_dialer()),
+                dialer=dialer,
                 validator=PayloadValidator(),
                 message_ids=MessageIds(),
                 seed=seed,
@@ -291,7 +330,7 @@ async def station_world(
                 **(services or {}),
             )
             fleet = Fleet(shared, SimulatorConfig(), pace or Pace())
-            world = World(nursery, central, clock, fleet)
+            world = World(nursery, central, clock, fleet, network)
             world.bus = bus
             for kind in _EVENTS:
                 if kind not in _NOT_KEPT:
@@ -306,7 +345,7 @@ async def station_world(
                     rng=station_random(0, str(index)),
                     id_tags=tags,
                     vehicles=vehicles,
-                    fallback_supervision_urls=(central.MEMORY_URL,),
+                    fallback_supervision_urls=(url,),
                 )
                 fleet.add(info, info.supervision_urls[0])
             change(world)
