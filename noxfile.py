@@ -49,7 +49,7 @@ def run_tests(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Unit, station and process tests on the current interpreter."""
+    """Unit, station, acceptance and process tests on the current interpreter: in memory, over sockets, as a whole."""
     run_tests(session)
 
 

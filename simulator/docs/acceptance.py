@@ -24,8 +24,13 @@ _SCENARIO = "test_e"
 _INTRODUCTION = """# Acceptance
 
 What central systems and the certification tool of the Open Charge Alliance expect of a station, and the tests that pin
-it. Everything is observed from the central system's side of the WebSocket, in virtual time; people and vehicles are
-moved by the verbs of the control protocol.
+it. Everything is observed from the central system's side of the WebSocket; people and vehicles are moved by the verbs
+of the control protocol.
+
+The tests of this folder, all scenarios among them, run over real sockets: the station connects by TCP to a port of
+127.0.0.1, by the transport that the program takes by default. Time is virtual all the same: it passes only when no byte
+is under way. Tests of `tests/station` that a case names connect in memory, with the same WebSocket frames, and TLS where
+the case is about it.
 
 Made by `python -m simulator.docs` from `table.toml` and from the tests themselves.
 """

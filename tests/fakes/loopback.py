@@ -29,7 +29,12 @@ _KNOWS = sys.platform == "linux"
 _ESTABLISHED, _FIN_WAIT2, _CLOSE, _CLOSE_WAIT, _LISTEN = 1, 5, 7, 8, 10
 _UNDER_WAY = frozenset({2, 3, 4, 9, 11})
 # struct tcp_info of <linux/tcp.h>: offsets of tcpi_unacked, _bytes_received, _notsent_bytes, _bytes_sent, _bytes_retrans.
-_UNACKED, _RECEIVED, _NOT_SENT, _SENT = struct.Struct("@I"), struct.Struct("@Q"), struct.Struct("@I"), struct.Struct("@QQ")
+_UNACKED, _RECEIVED, _NOT_SENT, _SENT = (
+    struct.Struct("@I"),
+    struct.Struct("@Q"),
+    struct.Struct("@I"),
+    struct.Struct("@QQ"),
+)
 _INFO_SIZE = 216
 
 
