@@ -26,12 +26,8 @@ async def test_a_station_is_connected_by_a_socket() -> None:
         world.go_offline()
         await world.settle()
         assert look().sockets == {}
-        with pytest.raises(ConnectionRefusedError):
-            sock = trio.socket.socket()
-            try:
-                await sock.connect(("127.0.0.1", world.network.port))
-            finally:
-                sock.close()
+        with trio.socket.socket() as sock, pytest.raises(ConnectionRefusedError):
+            await sock.connect(("127.0.0.1", world.network.port))
 
 
 async def test_no_time_passes_while_bytes_are_under_way() -> None:

@@ -26,15 +26,11 @@ _UNSEEN = 30
 
 _KNOWS = sys.platform == "linux"
 # States of <netinet/tcp.h>. Of those on their way to another one nothing is known yet.
-_ESTABLISHED, _FIN_WAIT2, _CLOSE, _CLOSE_WAIT, _LISTEN = 1, 5, 7, 8, 10
+_CLOSE, _CLOSE_WAIT, _LISTEN = 7, 8, 10
 _UNDER_WAY = frozenset({2, 3, 4, 9, 11})
-# struct tcp_info of <linux/tcp.h>: offsets of tcpi_unacked, _bytes_received, _notsent_bytes, _bytes_sent, _bytes_retrans.
-_UNACKED, _RECEIVED, _NOT_SENT, _SENT = (
-    struct.Struct("@I"),
-    struct.Struct("@Q"),
-    struct.Struct("@I"),
-    struct.Struct("@QQ"),
-)
+# struct tcp_info of <linux/tcp.h>: where its members are.
+_UNACKED, _RECEIVED, _NOT_SENT, _SENT, _RETRANSMITTED = 24, 128, 144, 200, 208
+_U32, _U64 = struct.Struct("@I"), struct.Struct("@Q")
 _INFO_SIZE = 216
 
 
@@ -85,13 +81,12 @@ def _end_of(fd: int) -> tuple[Any, _End] | None:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
         if len(info) < _INFO_SIZE or info[0] in (_CLOSE, _LISTEN):
             return None
-        sent, again = _SENT.unpack_from(info, 200)
         end = _End(
             state=info[0],
-            sent=sent - again,
-            received=_RECEIVED.unpack_from(info, 128)[0],
-            waiting=_NOT_SENT.unpack_from(info, 144)[0],
-            unacknowledged=_UNACKED.unpack_from(info, 24)[0],
+            sent=_U64.unpack_from(info, _SENT)[0] - _U64.unpack_from(info, _RETRANSMITTED)[0],
+            received=_U64.unpack_from(info, _RECEIVED)[0],
+            waiting=_U32.unpack_from(info, _NOT_SENT)[0],
+            unacknowledged=_U32.unpack_from(info, _UNACKED)[0],
         )
         return (None if end.state in _UNDER_WAY else (sock.getsockname(), sock.getpeername())), end
     finally:

@@ -127,9 +127,11 @@ class ScriptedCentralSystem(CentralSystem):
         await self._nursery.start(network.serve)
         return network
 
-    def line(self, station_id: str) -> Line | SocketLine:
-        """The latest line of a station: to cut that one."""
-        return self._lines[station_id]
+    def line(self, station_id: str) -> Line:
+        """The latest line of a station in memory: to cut or silence that one."""
+        line = self._lines[station_id]
+        assert isinstance(line, Line)
+        return line
 
     def _accept(self, line: Line | SocketLine) -> None:
         self._nursery.start_soon(self._serve_line, line)
@@ -206,7 +208,7 @@ class ScriptedCentralSystem(CentralSystem):
         elif isinstance(reply, Cut):
             if reply.process:
                 super().respond(station, link, call)
-            self.line(station.station_id).cut()
+            self._lines[station.station_id].cut()
         elif isinstance(reply, Delay):
             self._nursery.start_soon(self._delayed, station, link, call, reply)
         else:
