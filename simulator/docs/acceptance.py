@@ -28,9 +28,9 @@ it. Everything is observed from the central system's side of the WebSocket; peop
 of the control protocol.
 
 The tests of this folder, all scenarios among them, run over real sockets: the station connects by TCP to a port of
-127.0.0.1, by the transport that the program takes by default. Time is virtual all the same: it passes only when no byte
-is under way. Tests of `tests/station` that a case names connect in memory, with the same WebSocket frames, and TLS where
-the case is about it.
+127.0.0.1, by the transport that the program takes by default. Time is virtual all the same, and passes only when no
+byte is under way. Tests of `tests/station` that a case names connect in memory, with the same WebSocket frames, and
+with TLS where the case is about it.
 
 Made by `python -m simulator.docs` from `table.toml` and from the tests themselves.
 """
