@@ -412,6 +412,8 @@ class Simulator:
         )
         if state is not None:
             state.journal.open(self.clock.now)
+            identities = {each.hash_id: (each.station_id, each.entry.loaded.name) for each in self._plan.stations}
+            await trio.to_thread.run_sync(state.reunite, identities)
             state.files.timed = self._timed
         self._maker = Maker(
             seed=self.options.seed,

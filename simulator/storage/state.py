@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Generic
@@ -32,6 +33,17 @@ class State(Generic[P]):
         """Begin to write, once the stations of the start have joined."""
         nursery.start_soon(partial(guard, "transaction journal", self.journal.run))
         nursery.start_soon(partial(guard, "station files", self.files.run))
+
+    def reunite(self, stations: Mapping[str, tuple[str, str]]) -> None:
+        """Give stations what is kept of them under the hashId that they had before their template was edited.
+
+        :param stations: name of the station and of its template, by hashId. None of them has been made yet.
+
+        The journal must be open. Blocks for the time of reading the files of stations that are no more, if any
+        station has no file.
+        """
+        for after, before in self.files.strays(stations).items():
+            self.rename(before, after)
 
     def rename(self, before: str, after: str) -> None:
         """A station that is not there at the moment comes back under another hashId: what is kept of it goes along."""

@@ -52,6 +52,21 @@ _HASH = "configurationHash"
 _OURS = frozenset({"version", "stationInfo", "configurationKey", "memory", _HASH})
 
 
+class _Info(msgspec.Struct, frozen=True):
+    station_id: str = msgspec.field(name="chargingStationId")
+    template_name: str = msgspec.field(name="templateName")
+
+
+class _Identity(msgspec.Struct, frozen=True):
+    """Whose a file is. Files of others have no version: they stay as they are."""
+
+    version: int
+    info: _Info = msgspec.field(name="stationInfo")
+
+
+_decode_identity = msgspec.json.Decoder(_Identity).decode
+
+
 class StationFiles:
     """The files of one folder. First :meth:`look`, then :meth:`run` beside the fleet, :meth:`finish` after it."""
 
@@ -124,6 +139,25 @@ class StationFiles:
         if foreign:
             self._foreign[hash_id] = foreign
         return content
+
+    def strays(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+        """Files of stations that have another hashId now, as the hashId of the file by that of the station.
+
+        A station that is told by its name and its template is the same one, also where its template was edited between
+        two runs so that its hashId is another. Only stations without a file are looked for, in files that no station
+        has; the newest counts. Blocks.
+
+        :param wanted: name of the station and of its template, by hashId.
+        """
+        missing = {identity: hash_id for hash_id, identity in wanted.items() if hash_id not in self._present}
+        found: dict[str, tuple[int, str]] = {}
+        for name in self._present - wanted.keys() if missing else ():
+            path = self._path(name)
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                info = _decode_identity(path.read_bytes()).info
+                if (station := missing.get((info.station_id, info.template_name))) is not None:
+                    found[station] = max(found.get(station, (0, "")), (path.stat().st_mtime_ns, name))
+        return {station: name for station, (_, name) in found.items()}
 
     # -- stations ----------------------------------------------------------------------------------------------------
 

@@ -204,3 +204,19 @@ async def test_files_are_for_their_owner_alone(
         assert (tmp_path / f"{name}.json").stat().st_mode & 0o077 == 0
     clerk.files.forget("a")
     assert [file.name for file in tmp_path.iterdir()] == ["b.json"]  # noqa: ASYNC240
+
+
+def test_a_station_with_another_hash_id_finds_its_file_by_name_and_template(tmp_path: Path) -> None:
+    def write(name: str, station: str, template: str, **more: Any) -> None:
+        info = {"chargingStationId": station, "templateName": template}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"stationInfo": info, **more}))
+
+    write("old", "CS-1", "keba", version=1)
+    write("other", "CS-1", "abb", version=1)
+    write("taken", "CS-2", "keba", version=1)
+    write("foreign", "CS-3", "keba")
+    (tmp_path / "damaged.json").write_text("{")
+    files = StationFiles(tmp_path)
+    files.look()
+    stations = {"new": ("CS-1", "keba"), "taken": ("CS-2", "keba"), "third": ("CS-3", "keba")}
+    assert files.strays(stations) == {"new": "old"}
