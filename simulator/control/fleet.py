@@ -48,8 +48,8 @@ class Member:
     def __init__(self, station: ChargingStation) -> None:
         self.station = station
         self.scope: trio.CancelScope | None = None
-        #: Set once the station of the present scope has come to its end.
-        self.ended = trio.Event()
+        #: Set once the station of the present scope has come to its end; made by the first who waits for it.
+        self.ended: trio.Event | None = None
 
 
 class Fleet:
@@ -154,7 +154,6 @@ class Fleet:
         assert self._nursery is not None, "the fleet is not running"
         if member.scope is None:
             member.scope = trio.CancelScope()
-            member.ended = trio.Event()
             self._nursery.start_soon(self._live, member, member.scope)
 
     async def _live(self, member: Member, scope: trio.CancelScope) -> None:
@@ -164,7 +163,9 @@ class Fleet:
                 await guard(f"station {info.station_id}", member.station.run, crashed=partial(self._crashed, info))
         finally:
             member.scope = None
-            member.ended.set()
+            if member.ended is not None:
+                member.ended.set()
+                member.ended = None
 
     def _crashed(self, info: StationInfo, error: Exception) -> None:
         self._services.bus.publish(StationCrashed(info.hash_id, info.station_id, one_line(error)))
@@ -179,7 +180,10 @@ class Fleet:
             scope = member.scope
             await member.station.stop(within, returns=returns)
             scope.cancel()
-            await member.ended.wait()
+            if member.scope is scope:
+                if member.ended is None:
+                    member.ended = trio.Event()
+                await member.ended.wait()
 
     async def restart_as(
         self, hash_id: str, info: StationInfo, supervision_url: str, within: float = END_WITHIN

@@ -56,6 +56,12 @@ def _whole(text: str) -> int | None:
     return number if abs(number) <= MOST else None
 
 
+@lru_cache(maxsize=1024)
+def _lowered(name: str) -> str:
+    """The name under which a key is found; stations share it."""
+    return name.lower()
+
+
 class _Keeper(msgspec.Struct, frozen=True):
     allows: Callable[[str], bool]
     written: Callable[[str, str], None]
@@ -80,7 +86,7 @@ class ConfigurationKeys:
         #: created since, or changed.
         self._given: dict[str, Key] = {}
         self._own: dict[str, Key] = {}
-        self._watchers: dict[str, list[Callable[[str], None]]] = {}
+        self._watchers: dict[str, tuple[Callable[[str], None], ...]] = {}
         self._keepers: dict[str, _Keeper] = {}
         self._bounds = Bounds(info.number_of_phases, info.number_of_connectors, self._most_items)
         self._build(info, supervision_url)
@@ -176,7 +182,8 @@ class ConfigurationKeys:
 
     def watch(self, name: str, act: Callable[[str], None]) -> None:
         """Call ``act(value)`` after each change of a key."""
-        self._watchers.setdefault(name.lower(), []).append(act)
+        lowered = _lowered(name)
+        self._watchers[lowered] = (*self._watchers.get(lowered, ()), act)
 
     def keep(
         self,
@@ -190,7 +197,7 @@ class ConfigurationKeys:
         :param allows: asked for each value that is right by itself; False refuses it.
         :param written: called as ``written(former, value)`` after each value taken, also when it is the same again.
         """
-        self._keepers[name.lower()] = _Keeper(allows, written)
+        self._keepers[_lowered(name)] = _Keeper(allows, written)
 
     def set(self, name: str, value: str, *, within: float = PROMISED) -> None:
         """Write a key in the station's own name, whatever its access; create it if need be.
@@ -226,7 +233,7 @@ class ConfigurationKeys:
         return "RebootRequired" if key.reboot else "Accepted"
 
     def _write(self, key: Key, value: str) -> None:
-        self._own[key.name.lower()] = msgspec.structs.replace(key, value=value)
+        self._own[_lowered(key.name)] = msgspec.structs.replace(key, value=value)
 
     def _changed(self, name: str, value: str, within: float) -> None:
         for act in self._watchers.get(name.lower(), ()):

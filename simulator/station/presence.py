@@ -39,7 +39,7 @@ class Presence:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
-        station.keys.watch("ConnectionTimeOut", lambda _: self._time_out_changed())
+        station.keys.watch("ConnectionTimeOut", self._time_out_changed)
 
     # -- what people do ----------------------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class Presence:
         connector.waiting = waiting
         self._station.spawn(self._time_out, connector, waiting)
 
-    def _time_out_changed(self) -> None:
+    def _time_out_changed(self, value: str) -> None:
         for connector in self._station.connectors.values():
             if connector.waiting is not None:
                 connector.waiting.changed.ring()

@@ -50,8 +50,8 @@ class Registration:
         self._boot_due = 0.0
         #: Wall instant of the open connection on which the station boots, until it is accepted.
         self._attached: float | None = None
-        station.keys.watch("HeartbeatInterval", lambda _: self._restart_heartbeat())
-        station.keys.watch("WebSocketPingInterval", lambda _: self._restart_ping())
+        station.keys.watch("HeartbeatInterval", self._heartbeat_interval_changed)
+        station.keys.watch("WebSocketPingInterval", self._ping_interval_changed)
 
     @property
     def accepted(self) -> bool:
@@ -264,6 +264,12 @@ class Registration:
     def _heartbeat_interval(self) -> float:
         interval = self._station.keys.number("HeartbeatInterval")
         return float(interval) if interval > 0 else HEARTBEAT_AT_LEAST
+
+    def _heartbeat_interval_changed(self, value: str) -> None:
+        self._restart_heartbeat()
+
+    def _ping_interval_changed(self, value: str) -> None:
+        self._restart_ping()
 
     def _restart_heartbeat(self, share: float = 1.0) -> None:
         self._heartbeat_due = self._station.clock.now() + self._heartbeat_interval() * share
