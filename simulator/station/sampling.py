@@ -123,9 +123,12 @@ class Sampling:
     def _most_readings(self) -> int:
         return max(2, self._station.keys.number("StopTransactionMaxMeterValues", 500))
 
-    def _keep(self, transaction: Transaction, reading: MeterValue) -> None:
+    def _keep(self, transaction: Transaction, reading: MeterValue, *, aligned: bool = False) -> None:
         data = transaction.transaction_data
         data.append(reading)
+        # A sample of the same step of the timers may have been read before an aligned instant that came before it.
+        if aligned and len(data) > 2 and data[-2].timestamp > reading.timestamp:
+            data[-2:] = reading, data[-2]
         if len(data) >= self._most_readings():  # one place is for the last
             _thin_out(data)
 
@@ -221,6 +224,8 @@ class Sampling:
         station, transaction = self._station, connector.transaction
         if transaction is None and not station.registration.accepted:
             return  # nobody has ever wanted to hear of this station
+        if transaction is not None and at < transaction.started_at <= station.now():
+            at = transaction.started_at  # the step of the timers let it begin after the instant
         context = ReadingContext.SAMPLE_CLOCK
         reading = meter_value(station, connector, measurands, context, at=at)
         signing, switch = station.meter_signing, "AlignedDataSignReadings"
@@ -230,7 +235,7 @@ class Sampling:
         if transaction is not None and station.keys.items("StopTxnAlignedData"):
             data = meter_value(station, connector, station.keys.text("StopTxnAlignedData"), context, at=at)
             data = signing.signed(data, switch, connector, context, at=at, transaction=transaction)
-            self._keep(transaction, data)
+            self._keep(transaction, data, aligned=True)
         station.sessions.book.queue(
             transaction, MeterValuesRequest(connector_id=connector.id, meter_value=(reading,)), data=data
         )

@@ -280,6 +280,7 @@ async def station_world(
     vehicles: Sequence[VehicleModel] | None = None,
     seed: int | None = 1,
     speed: float = 1.0,
+    grid: float = 0.0,
     boot: BootPolicy | None = None,
     central_tags: TagTable | None = None,
     pace: Pace | None = None,
@@ -316,7 +317,7 @@ async def station_world(
         trio.open_nursery() as nursery,
     ):
         try:
-            clock = Clock(start=START, speed=speed)
+            clock = Clock(start=START, speed=speed, grid=grid)
             await nursery.start(clock.run)
             bus = EventBus()
             shared = StationServices(

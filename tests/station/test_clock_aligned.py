@@ -191,6 +191,27 @@ async def test_transaction_data(keys: dict[str, str], contexts: list[str] | None
             assert float(edge["sampledValue"][0]["value"]) == register
 
 
+async def test_readings_of_one_step_of_the_timers_stay_in_their_order() -> None:
+    keys = {
+        "ClockAlignedDataInterval": 10,
+        "MeterValueSampleInterval": 9,
+        "StopTxnAlignedData": ENERGY,
+        "StopTxnSampledData": ENERGY,
+    }
+    async with station_world(keys=keys, grid=3.7) as world:
+        await world.ready()
+        await world.sleep(7.5)
+        transaction = await world.charge(1)
+        await world.sleep(180)
+        await world.stop_charging(transaction)
+        [stop] = world.sent("StopTransaction")
+        [start] = world.sent("StartTransaction")
+        told = [value["timestamp"] for value in stop["transactionData"]]
+        assert len(told) > 30
+        assert told == sorted(told)
+        assert told[0] == start["timestamp"]
+
+
 async def test_a_long_transaction_keeps_the_most_readings_allowed() -> None:
     keys = {
         "StopTransactionMaxMeterValues": {"value": "10", "readonly": True},
