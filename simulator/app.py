@@ -19,8 +19,9 @@ from simulator import collector
 from simulator.clock import Alarm, Clock
 from simulator.config.load import LoadedConfig
 from simulator.config.model import SimulatorConfig
-from simulator.control.fleet import Fleet, Pace, stop_within
+from simulator.control.fleet import Fleet, stop_within
 from simulator.control.making import Maker
+from simulator.control.pacing import Pace
 from simulator.control.reload import Follow, Reading, Reload, Sources
 from simulator.csms.central import CentralSystem
 from simulator.csms.ledger_file import LedgerFile

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from simulator.control.fleet import Fleet, Pace
+from simulator.control.fleet import Fleet
 from simulator.control.follow import FleetFollower, Outcome
 from simulator.control.making import Maker
+from simulator.control.pacing import Pace
 from simulator.control.reload import Reading
 from simulator.telemetry.log import get_logger
 from simulator.telemetry.statistics import FleetStatistics

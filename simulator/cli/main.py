@@ -68,7 +68,14 @@ def cli() -> None:
 @click.option("--csms", metavar="URL", help="Central system for all stations, instead of those the files name.")
 @run_options
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a key of the configuration.")
-def run(config: Path, csms: str | None, overrides: Sequence[str], stations: int | None, **options: Any) -> int:
+def run(
+    config: Path,
+    csms: str | None,
+    overrides: Sequence[str],
+    stations: int | None,
+    start_rate: float | None,
+    **options: Any,
+) -> int:
     """Run the fleet of a configuration file (config.json of this folder by default)."""
     if csms is not None and not csms.strip():
         raise click.UsageError("--csms is empty, name a URL, for example ws://localhost:9000")
@@ -77,7 +84,14 @@ def run(config: Path, csms: str | None, overrides: Sequence[str], stations: int 
     with Interrupts() as interrupts:
         from simulator.cli.plans import FleetSources, first_reading
 
-        sources = FleetSources(path=config, csms=csms, overrides=overrides, stations=stations, environ=os.environ)
+        sources = FleetSources(
+            path=config,
+            csms=csms,
+            overrides=overrides,
+            stations=stations,
+            start_rate=start_rate,
+            environ=os.environ,
+        )
         reading = first_reading(sources)
         if reading is None:
             return 1
@@ -94,13 +108,13 @@ def run(config: Path, csms: str | None, overrides: Sequence[str], stations: int 
     metavar="PORT",
     help="Port of the dashboard, 8080 if it is free; 0 picks a free one.",
 )
-def demo(stations: int | None, port: int | None, **options: Any) -> int:
+def demo(stations: int | None, start_rate: float | None, port: int | None, **options: Any) -> int:
     """Run a mixed fleet against an embedded central system; no file is needed."""
     with Interrupts() as interrupts:
         from simulator.cli.plans import DemoSources, first_reading
         from simulator.cli.runs import go
 
-        sources = DemoSources(stations=stations, port=port, environ=os.environ)
+        sources = DemoSources(stations=stations, start_rate=start_rate, port=port, environ=os.environ)
         reading = first_reading(sources)
         if reading is None:
             return 1

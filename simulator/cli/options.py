@@ -17,6 +17,8 @@ LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "crit", "alert", "e
 
 #: Simulated seconds per second; a year goes by in five minutes.
 FASTEST = 100_000
+#: Stations that start in a second; more than any machine starts.
+FASTEST_START = 100_000
 #: Seconds of a run: three hundred years.
 LONGEST = 10_000_000_000
 DEFAULT_URL = "http://localhost:8080"
@@ -108,6 +110,12 @@ def run_options(command: Any) -> Any:
                 type=Number(int, "--stations 20", least=1, most=MOST_STATIONS),
                 metavar="N",
                 help="Total number of stations.",
+            ),
+            click.option(
+                "--start-rate",
+                type=Number(float, "--start-rate 100", above=0, most=FASTEST_START),
+                metavar="N",
+                help="Start N stations a second, instead of as worker of the configuration says.",
             ),
             click.option(
                 "--duration",

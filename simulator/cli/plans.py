@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from simulator.cli.output import tell_problems
-from simulator.config.load import default_config, load_config
+from simulator.config.load import LoadedConfig, default_config, load_config
 from simulator.config.problems import ConfigurationError, Problem
 from simulator.control.reload import Reading
 from simulator.templates.fleet import FleetPlan, plan_fleet
@@ -40,6 +40,7 @@ class FleetSources(msgspec.Struct, frozen=True, kw_only=True):
     csms: str | None
     overrides: Sequence[str]
     stations: int | None
+    start_rate: float | None = None
     environ: Mapping[str, str]
 
     def read(self, former: Reading | None = None) -> Reading:
@@ -52,6 +53,7 @@ class FleetSources(msgspec.Struct, frozen=True, kw_only=True):
                 raise
             loaded = former.loaded
             kept = [problem for problem in error.problems if problem.severity == "error"]
+        loaded = paced(loaded, self.start_rate)
         try:
             plan = plan_fleet(
                 loaded,
@@ -73,6 +75,7 @@ class DemoSources(msgspec.Struct, frozen=True, kw_only=True):
     """The fleet of the demo: templates and tag lists of the present folder, or the shipped ones."""
 
     stations: int | None
+    start_rate: float | None = None
     port: int | None
     environ: Mapping[str, str]
 
@@ -89,7 +92,7 @@ class DemoSources(msgspec.Struct, frozen=True, kw_only=True):
         }
         if self.port is not None:
             document["uiServer"] = {"options": {"port": self.port}}
-        loaded = default_config(Path("demo"), document, environ=self.environ)
+        loaded = paced(default_config(Path("demo"), document, environ=self.environ), self.start_rate)
         former_plan = None if former is None else former.plan
         plan = plan_fleet(loaded, stations=wanted, environ=self.environ, former=former_plan)
         return Reading(loaded, _for_the_demo(plan), plan.kept)
@@ -108,6 +111,14 @@ def first_reading(sources: FleetSources | DemoSources) -> Reading | None:
         return None
     tell_problems(dict.fromkeys([*reading.loaded.problems, *reading.plan.problems]))
     return reading
+
+
+def paced(loaded: LoadedConfig, start_rate: float | None) -> LoadedConfig:
+    """The configuration with so many starts a second, whatever it says of the pace itself; None: as it says."""
+    if start_rate is None:
+        return loaded
+    worker = msgspec.structs.replace(loaded.config.worker, start_rate=start_rate, element_start_delay=0)
+    return msgspec.structs.replace(loaded, config=msgspec.structs.replace(loaded.config, worker=worker))
 
 
 def _for_the_demo(plan: FleetPlan) -> FleetPlan:

@@ -360,6 +360,7 @@ def _check_meaning(config: SimulatorConfig, document: dict[str, Any], report: Re
     if worker.process_type == "dynamicPool" and worker.pool_min_size > worker.pool_max_size:
         message = f"{worker.pool_min_size} is above poolMaxSize, {worker.pool_max_size}, which counts"
         report.warning(("worker", "poolMinSize"), message, "raise poolMaxSize")
+    _check_pace(config, document, report)
     _check_authentication(config, report)
     _check_storage(config, report)
     fleet: Place = ("stationTemplateUrls",)
@@ -379,6 +380,20 @@ def report_urls(urls: Sequence[str], path: Place, report: Report) -> None:
             message, suggestion = problem
             place = (*path, position) if len(urls) > 1 else path
             report.error(place, f'"{show_url(url)}": {message}', suggestion)
+
+
+def _check_pace(config: SimulatorConfig, document: dict[str, Any], report: Report) -> None:
+    """A rate of starts says by itself when each station starts: a delay beside it would say something else."""
+    worker = config.worker
+    if worker.start_rate is None:
+        return
+    for name, delay in (("elementStartDelay", worker.element_start_delay), ("startDelay", worker.start_delay)):
+        if delay and name in document["worker"]:
+            report.error(
+                ("worker", "startRate"),
+                f"{worker.start_rate:g} stations a second, while worker.{name}, {delay} ms, asks for another pace",
+                f"take {name} out, or startRate",
+            )
 
 
 def _check_authentication(config: SimulatorConfig, report: Report) -> None:

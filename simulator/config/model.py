@@ -39,6 +39,15 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ] = "workerSet"
     start_delay: Annotated[int, doc("Milliseconds to wait at the start of each worker", ge=0)] = 500
     element_start_delay: Annotated[int, doc("Milliseconds to wait at the start of each station", ge=0)] = 0
+    start_rate: Annotated[
+        float | None,
+        doc(
+            "Stations that start in a second, over the whole fleet, those that are added later among them; in place of"
+            " `startDelay` and `elementStartDelay`",
+            gt=0,
+            le=100_000,
+        ),
+    ] = None
     elements_per_worker: Annotated[
         int | Literal["auto", "all"],
         doc(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import msgspec
 import trio
 
 from simulator.config.model import SimulatorConfig, WorkerConfig
+from simulator.control.pacing import Pace, StartLine
 from simulator.events import StationCrashed
 from simulator.station.services import StationServices
 from simulator.station.station import END_WITHIN, ChargingStation
@@ -20,24 +21,6 @@ STOP_SECONDS_PER_STATION = 0.008
 
 #: Wall seconds beyond that for the closing handshakes; what is left then is cancelled.
 CLOSE_WITHIN = 1.0
-
-#: At this pace stations of one worker are created before the others get their turn to speak.
-BATCH = 50
-
-
-class Pace(msgspec.Struct, frozen=True):
-    """How fast the fleet is started; wall seconds.
-
-    ``worker`` lies between two workers, ``station`` between two stations of a worker.
-    """
-
-    worker: float = 0.0
-    station: float = 0.0
-
-    @classmethod
-    def of(cls, worker: WorkerConfig, *, delay_given: bool) -> Pace:
-        """The pace that a configuration asks for. A ``startDelay`` that nobody wrote paces processes, not workers."""
-        return cls(worker.start_delay / 1000 if delay_given else 0.0, worker.element_start_delay / 1000)
 
 
 class Member:
@@ -67,8 +50,8 @@ class Fleet:
         self._services = services
         self._renamed = renamed
         self._config = config
-        self._pace = pace
         self._members: dict[str, Member] = {}
+        self._line = StartLine(services.clock, pace, start=self._take_turn, worker_size=self._worker_size)
         self._nursery: trio.Nursery | None = None
         self._stopping = False
 
@@ -89,13 +72,15 @@ class Fleet:
         """Take out a member that has been stopped. What is kept of it on disk stays. :raises ValueError: it runs."""
         if self._members[hash_id].scope is not None:
             raise ValueError("the station runs")
+        self._line.leave(hash_id)
         del self._members[hash_id]
         self._services.journal.leave(hash_id)
         self._services.store.leave(hash_id)
 
     def follow(self, config: SimulatorConfig, pace: Pace) -> None:
-        """The configuration has changed. It counts for stations from their next step on."""
-        self._config, self._pace = config, pace
+        """The configuration has changed. It counts for stations from their next step on, and for those that wait."""
+        self._config = config
+        self._line.follow(pace)
         retries = config.auto_reconnect_max_retries
         retries = -1 if retries is None else retries
         if retries != self._services.auto_reconnect_max_retries:
@@ -124,31 +109,44 @@ class Fleet:
         On cancel the stations are cancelled too; call :meth:`stop` before for an ordered end.
         """
         async with trio.open_nursery() as self._nursery:
+            for member in self._members.values():
+                if member.station.info.template.auto_start:
+                    self._line.join(member.station.info.hash_id)
             task_status.started()
-            for number, worker in enumerate(self._workers()):
-                if number and self._pace.worker:
-                    await self._services.clock.sleep_wall(self._pace.worker)
-                for count, member in enumerate(worker):
-                    if self._pace.station and (number or count):
-                        await self._services.clock.sleep_wall(self._pace.station)
-                    elif count % BATCH == BATCH - 1:
-                        await trio.lowlevel.checkpoint()
-                    # It may have been taken out, or replaced, while it waited.
-                    here = not self._stopping and self._members.get(member.station.info.hash_id) is member
-                    if here and member.station.info.template.auto_start:
-                        self._launch(member)
-            await trio.sleep_forever()
+            await self._line.run()
 
-    def _workers(self) -> Iterable[list[Member]]:
-        members = list(self._members.values())
-        size = worker_size(self._config.worker, len(members))
-        return (members[begin : begin + size] for begin in range(0, len(members), size))
+    @property
+    def paced(self) -> bool:
+        """Whether stations that are enlisted may have to wait for their turn."""
+        return self._line.paces
 
     def start(self, hash_id: str) -> None:
-        """Start a member that is not running."""
+        """Start a member that is not running, at once."""
         member = self._members[hash_id]
+        self._line.leave(hash_id)
         if member.scope is None:
             self._launch(member)
+
+    def enlist(self, hash_id: str) -> None:
+        """Start a member that is not running at the pace of the fleet: at its turn, or now where there is no pace.
+
+        While the fleet is being stopped nobody starts.
+        """
+        if self._stopping:
+            return
+        if not self._line.paces:
+            self.start(hash_id)
+        elif self._members[hash_id].scope is None:
+            self._line.join(hash_id)
+
+    def _take_turn(self, hash_id: str) -> bool:
+        member = self._members[hash_id]
+        starts = member.scope is None
+        self._launch(member)
+        return starts
+
+    def _worker_size(self) -> int:
+        return worker_size(self._config.worker, len(self._members))
 
     def _launch(self, member: Member) -> None:
         assert self._nursery is not None, "the fleet is not running"
@@ -171,7 +169,8 @@ class Fleet:
         self._services.bus.publish(StationCrashed(info.hash_id, info.station_id, one_line(error)))
 
     async def stop_station(self, hash_id: str, within: float = END_WITHIN) -> None:
-        """End one member in order, within so many wall seconds; it stays a member."""
+        """End one member in order, within so many wall seconds; it stays a member. One that waits waits no longer."""
+        self._line.leave(hash_id)
         await self._end(self._members[hash_id], within)
 
     @staticmethod
@@ -188,7 +187,9 @@ class Fleet:
     async def restart_as(
         self, hash_id: str, info: StationInfo, supervision_url: str, within: float = END_WITHIN
     ) -> ChargingStation:
-        """End a member in order and let it come back with other facts; one that does not run is changed and stays so.
+        """End a member in order and let it come back with other facts, at the pace of the fleet.
+
+        One that does not run is changed and stays so.
 
         Its transactions end with reason Reboot. What it knows, what it has not delivered and what people have set goes
         along, also to another hashId. On cancel it is gone.
@@ -197,7 +198,8 @@ class Fleet:
         if info.hash_id != hash_id and info.hash_id in self._members:
             raise ValueError(f"station {info.station_id} is there already")
         member = self._members[hash_id]
-        runs = member.scope is not None
+        runs = member.scope is not None or hash_id in self._line
+        self._line.leave(hash_id)
         await self._end(member, within, returns=True)
         carried = member.station.carry()
         self._services.journal.leave(hash_id)
@@ -208,20 +210,24 @@ class Fleet:
         station = ChargingStation(info, self._services, supervision_url=supervision_url, carried=carried)
         self._members[info.hash_id] = Member(station)
         if runs and not self._stopping:
-            self.start(info.hash_id)
+            self.enlist(info.hash_id)
         return station
 
     async def stop(self) -> bool:
         """End all stations in order, all at once; False when :func:`stop_within` was not enough for all of them.
 
-        Stations that have not been started yet stay so.
+        Stations that wait for their turn to start wait no longer.
         """
         self._stopping = True
+        self._line.clear()
         within = stop_within(len(self._members))
-        with trio.move_on_after(within + CLOSE_WITHIN) as deadline:
-            async with trio.open_nursery() as nursery:
-                for hash_id in self._members:
-                    nursery.start_soon(self.stop_station, hash_id, within)
+        try:
+            with trio.move_on_after(within + CLOSE_WITHIN) as deadline:
+                async with trio.open_nursery() as nursery:
+                    for hash_id in self._members:
+                        nursery.start_soon(self.stop_station, hash_id, within)
+        finally:
+            self._stopping = False
         for member in self._members.values():
             if member.scope is not None:
                 member.scope.cancel()

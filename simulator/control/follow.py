@@ -177,6 +177,6 @@ class FleetFollower:
             return
         self._statistics.configured += 1
         if self._starts():
-            self._fleet.start(planned.hash_id)
+            self._fleet.enlist(planned.hash_id)
         self._touched(planned.hash_id)
         outcome.added += 1

@@ -44,11 +44,16 @@ _TURNS_TO_START = 20
 
 
 async def start_simulator(asked: Asked) -> Response:
-    """Start every station that does not run."""
+    """Start every station that does not run; where the fleet has a pace, the answer does not wait for the last."""
     control = asked.control
     async with control.members:
         control.started = True
         waiting = [station for station in control.fleet if station.info.template.auto_start]
+        if control.fleet.paced:
+            for station in waiting:
+                control.fleet.enlist(station.info.hash_id)
+            control.feed.fleet_changed()
+            return Response(status="success")
         results = await ask_stations(waiting, lambda station: _start(asked, station))
         control.feed.fleet_changed()
     failed = [failure for failure in results.values() if failure is not None]
@@ -153,7 +158,7 @@ async def add_charging_stations(asked: Asked) -> Response:
             control.statistics.configured += 1
             control.feed.changed(info.hash_id)
             if loaded.template.auto_start and control.started:
-                control.fleet.start(info.hash_id)
+                control.fleet.enlist(info.hash_id)
     return aggregate(asked.procedure.name, asked.payload, dict.fromkeys(s.info.hash_id for s in added))
 
 

@@ -28,7 +28,8 @@ from trio.testing import wait_all_tasks_blocked
 from simulator import events
 from simulator.clock import Clock
 from simulator.config.model import SimulatorConfig
-from simulator.control.fleet import Fleet, Pace
+from simulator.control.fleet import Fleet
+from simulator.control.pacing import Pace
 from simulator.csms import BootPolicy, CallRejected, Station
 from simulator.csms.ledger import LedgerTransaction
 from simulator.csms.policy import TagTable

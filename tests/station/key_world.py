@@ -19,7 +19,8 @@ import trio
 from simulator.clock import Clock
 from simulator.config.load import LoadedConfig, load_config
 from simulator.config.problems import ConfigurationError
-from simulator.control.fleet import Fleet, Pace
+from simulator.control.fleet import Fleet
+from simulator.control.pacing import Pace
 from simulator.csms import CallRejected
 from simulator.events import EventBus
 from simulator.ids import MessageIds

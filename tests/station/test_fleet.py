@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from simulator.config.model import WorkerConfig
-from simulator.control.fleet import Pace, worker_size
+from simulator.control.fleet import worker_size
+from simulator.control.pacing import Pace
 from simulator.events import StationStarted
 from tests.station.harness import station_world
 

@@ -14,7 +14,8 @@ import trio
 
 from simulator.app import JOURNAL_KINDS
 from simulator.config.model import SimulatorConfig
-from simulator.control.fleet import Fleet, Pace
+from simulator.control.fleet import Fleet
+from simulator.control.pacing import Pace
 from simulator.events import TransactionStopped
 from simulator.ids import MessageIds
 from simulator.ocpp.errors import ErrorCode

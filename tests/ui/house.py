@@ -31,8 +31,9 @@ from simulator.config.load import default_config
 from simulator.config.model import SimulatorConfig
 from simulator.config.ws_options import WebSocketOptions
 from simulator.control.control import Control
-from simulator.control.fleet import Fleet, Pace
+from simulator.control.fleet import Fleet
 from simulator.control.making import Maker
+from simulator.control.pacing import Pace
 from simulator.control.provisioning import Provisioner
 from simulator.events import EventBus
 from simulator.ids import MessageIds

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import trio
 
+from simulator.config.model import SimulatorConfig
 from simulator.control import procedures
+from simulator.control.pacing import Pace
 from tests.ui.house import PATIENCE, ui_house
 
 NAME = "CS-SCHNEIDER-00001"
@@ -25,6 +27,25 @@ async def test_a_station_without_auto_start_waits_to_be_started() -> None:
         assert await house.call("stopSimulator") == {"status": "success"}
         assert await house.call("startSimulator") == {"status": "success"}
         assert [station.started for station in house.stations] == [False, False, True]
+
+
+async def test_whoever_comes_in_at_a_pace_waits_for_its_turn_unless_started_by_hand() -> None:
+    async with ui_house(stations={"keba": 1}) as house:
+        await house.ready()
+        house.fleet.follow(SimulatorConfig(), Pace(station=3600))
+        added = await house.call("addChargingStations", {"template": "schneider", "numberOfStations": 3})
+        assert added["status"] == "success"
+        # The first is not an hour after the one that has just started. The answer does not wait for that.
+        assert await house.call("startSimulator") == {"status": "success"}
+        assert [station.started for station in house.stations] == [True, False, False, False]
+        by_hand = {"hashIds": added["hashIdsSucceeded"][-1:]}
+        assert (await house.call("startChargingStation", by_hand))["status"] == "success"
+        assert [station.started for station in house.stations] == [True, False, False, True]
+        assert await house.call("stopSimulator") == {"status": "success"}
+        house.fleet.follow(SimulatorConfig(), Pace())
+        assert not any(station.started for station in house.stations)
+        assert await house.call("startSimulator") == {"status": "success"}
+        assert all(station.started for station in house.stations)
 
 
 @pytest.mark.parametrize("ends", [True, False])

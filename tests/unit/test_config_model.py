@@ -54,6 +54,7 @@ DEFAULTS = {
     "worker.processType": "workerSet",
     "worker.startDelay": 500,
     "worker.elementStartDelay": 0,
+    "worker.startRate": None,
     "worker.elementsPerWorker": 1,
     "worker.poolMinSize": 4,
     "worker.poolMaxSize": 16,

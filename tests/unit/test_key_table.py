@@ -76,6 +76,7 @@ ALSO: Mapping[str, str] = {
     " automaticTransactionGeneratorPersistentConfiguration signedFirmwareOnly conversionEfficiency"
     " forceTransactionOnInvalidIdToken txProfileFallBack automaticVehicle fixedCable evProfilesFile",
     "generator": "weekendRates",
+    "worker": "startRate",
     "connector": "maximumPower",
     "performanceStorage": "interval",
 }
@@ -271,6 +272,7 @@ CONFIG_ROWS = [
     ),
     acts("worker", "startDelay", 500, 2000, see.starts, [0, 0, 0, 0], [0, 2, 4, 6]),
     acts("worker", "elementStartDelay", 0, 1000, see.starts, [0, 0, 0, 0], [0, 1, 2, 3]),
+    acts("worker", "startRate", None, 0.5, see.starts, [0, 0, 0, 0], [0, 2, 4, 6]),
     acts("worker", "elementsPerWorker", 1, 2, see.starts, [0, 1, 2, 3], [0, 0, 1, 1], worker=_paced),
     acts(
         "worker",

@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from simulator.cli.plans import DEMO_GENERATOR, DemoSources, FleetSources
 from simulator.config.problems import ConfigurationError
+from simulator.control.pacing import Pace
 from simulator.control.reload import changed_sections, complaints_of, told_of
 from simulator.templates.fleet import shipped_folder
 
@@ -34,6 +36,16 @@ def test_the_command_line_stays_in_force(sources: FleetSources) -> None:
     second = sources.read(first)
     assert second.loaded.config.log_level == "debug"
     assert changed_sections(first.loaded, second.loaded) == ["logConsole"]
+
+
+def test_a_rate_of_the_command_line_takes_the_place_of_the_file_s_pace(sources: FleetSources) -> None:
+    edit(sources.path, worker={"startDelay": 500, "elementStartDelay": 20})
+    first = structs.replace(sources, start_rate=50).read()
+    assert Pace.of(first.loaded.config.worker, delay_given=True) == Pace(station=0.02)
+    edit(sources.path, worker={"startRate": 3})
+    assert structs.replace(sources, start_rate=50).read(first).loaded.config.worker.start_rate == 50
+    demo = DemoSources(stations=7, start_rate=2.5, port=None, environ={}).read()
+    assert demo.loaded.config.worker.start_rate == 2.5
 
 
 def test_keys_that_wait_for_the_next_start_are_told_so(sources: FleetSources) -> None:
