@@ -9,13 +9,18 @@ from functools import lru_cache
 
 def format_timestamp(posix: float) -> str:
     """RFC 3339 in UTC with milliseconds and ``Z``, as OCPP asks of a sender: ``2026-11-22T13:45:00.000Z``."""
-    seconds, milliseconds = divmod(round(posix * 1000), 1000)
+    return _to_the_millisecond(round(posix * 1000))
+
+
+# A fleet under load tells the time thousands of times in each second, and dozens of times in a millisecond.
+@lru_cache(maxsize=64)
+def _to_the_millisecond(posix: int) -> str:
+    seconds, milliseconds = divmod(posix, 1000)
     return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
 
 
 @lru_cache(maxsize=256)
 def _to_the_second(seconds: int) -> str:
-    # A fleet under load tells the time thousands of times in each second.
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 

@@ -19,6 +19,8 @@ TRICKLE = 0.01
 """A vehicle whose curve tapers to nothing goes on with this fraction of its maximum power until its target."""
 
 _SECONDS_PER_HOUR = 3600.0
+# A power that changes by less than this fraction is constant.
+_FLAT = 1e-9
 
 
 class Piece(NamedTuple):
@@ -36,6 +38,25 @@ class Piece(NamedTuple):
             return self.start_w
         share = min(max((wh - self.start) / (self.end - self.start), 0.0), 1.0)
         return self.start_w + share * (self.end_w - self.start_w)
+
+
+class Stretch(NamedTuple):
+    """Charging from now on with a power that is linear in the energy: constant under a cap or where a curve is flat."""
+
+    start_wh: float
+    watts: float
+    """At its start."""
+    slope: float
+    """W for every Wh; 0 where the power is constant."""
+    seconds: float
+    """How long it lasts."""
+
+    def energy(self, wh: float, seconds: float) -> float:
+        """Wh in ``seconds`` from ``wh`` on, both within the stretch."""
+        hours, slope = seconds / _SECONDS_PER_HOUR, self.slope
+        if not slope:
+            return self.watts * hours
+        return (self.watts + slope * (wh - self.start_wh)) * math.expm1(slope * hours) / slope
 
 
 class ChargingCurve:
@@ -90,6 +111,19 @@ class ChargingCurve:
                 break
         return wh, spent
 
+    def stretch(self, wh: float, cap: float, end_wh: float) -> Stretch | None:
+        """What :meth:`charge` does first; None at the end."""
+        end_wh = min(end_wh, self.end_wh)
+        for piece in self._pieces:
+            if piece.end <= wh:
+                continue
+            for stop, from_w, to_w in _under_cap(piece, wh, cap, end_wh):
+                if stop > wh:
+                    steep = abs(to_w - from_w) >= _FLAT * from_w
+                    slope = (to_w - from_w) / (stop - wh) if steep else 0.0
+                    return Stretch(wh, from_w, slope, _seconds(stop - wh, from_w, to_w))
+        return None
+
 
 def _under_cap(piece: Piece, wh: float, cap: float, end_wh: float) -> list[tuple[float, float, float]]:
     """The stretches of a piece from ``wh`` to its end or ``end_wh``: where each stops, and its W at either end."""
@@ -109,7 +143,7 @@ def _under_cap(piece: Piece, wh: float, cap: float, end_wh: float) -> list[tuple
 def _seconds(wh: float, from_w: float, to_w: float) -> float:
     """Seconds for ``wh`` while the power goes from one value to another, linear in the energy."""
     slope = (to_w - from_w) / from_w
-    mean = from_w if abs(slope) < 1e-9 else (to_w - from_w) / math.log1p(slope)
+    mean = from_w if abs(slope) < _FLAT else (to_w - from_w) / math.log1p(slope)
     return wh * _SECONDS_PER_HOUR / mean
 
 
@@ -117,7 +151,7 @@ def _energy(wh: float, from_w: float, to_w: float, seconds: float) -> float:
     """Wh after ``seconds`` of a stretch of ``wh`` on which the power goes from one value to another."""
     hours = seconds / _SECONDS_PER_HOUR
     exponent = (to_w - from_w) / wh * hours
-    if abs(exponent) < 1e-9:
+    if abs(exponent) < _FLAT:
         return from_w * hours
     return from_w * hours * math.expm1(exponent) / exponent
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from simulator.energy.meter_plan import round_half_up
+from simulator.energy.meter_channels import round_half_up
 from simulator.energy.meter_values import FREQUENCY, POWER_FACTOR, UNITS, VOLTAGE, Sample
 
 LOCATION = "Inlet"

@@ -12,7 +12,6 @@ Limits hold at any instant and after rounding. Nothing flows outside a transacti
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from random import Random
 from typing import Annotated
 
@@ -20,43 +19,23 @@ import msgspec
 from msgspec import Meta
 
 from simulator.energy import registers as registry
-from simulator.energy.electrical import neutral_current
-from simulator.energy.meter_coherent import coherent_reading, offer_of, simulated_voltages
-from simulator.energy.meter_derived import derived_value, draw_side_flow, side_flow
+from simulator.energy.meter_coherent import offer_of
+from simulator.energy.meter_derived import draw_side_flow, side_flow
+from simulator.energy.meter_display import MeterDisplay
 from simulator.energy.meter_drawing import (
     SECONDS_PER_HOUR,
-    Reading,
     draw_arrival_soc,
     draw_reading,
     draw_voltages,
     fluctuated,
-    no_flow,
     raised_soc,
 )
-from simulator.energy.meter_plan import SIDE_FLOWS, Channel, MeterPlan, Selection
-from simulator.energy.meter_values import (
-    CURRENT,
-    INTERVALS,
-    POWER_OFFERED,
-    REGISTERS,
-    SOC,
-    Measurand,
-    Sample,
-    format_value,
-)
+from simulator.energy.meter_plan import SIDE_FLOWS, MeterPlan
 from simulator.energy.plugged_vehicle import NOTHING, ChargingState, PluggedVehicle
 from simulator.energy.vehicle import Goal, VehicleModel, arrival_soc
 
 DEFAULT_SAMPLE_INTERVAL = 60.0
 """Seconds, where ``MeterValueSampleInterval`` says nothing."""
-
-# The context of samples that name none.
-_PERIODIC = "Sample.Periodic"
-# The fractions of each of three lines, by the number of those that carry all.
-_EVEN_PARTS = tuple(tuple(1 / used if line < used else 0.0 for line in range(3)) for used in (1, 1, 2, 3))
-_REGISTER_NUMBERS = {measurand: number for number, measurand in enumerate(REGISTERS)}
-_INTERVAL_NUMBERS = {INTERVALS[measurand]: number for number, measurand in enumerate(REGISTERS)}
-_COUNTED = frozenset({*_REGISTER_NUMBERS, *_INTERVAL_NUMBERS})
 
 
 class MeterState(msgspec.Struct, frozen=True, rename="camel"):
@@ -71,7 +50,7 @@ class MeterState(msgspec.Struct, frozen=True, rename="camel"):
     transaction_others: tuple[float, ...] = ()
 
 
-class ConnectorMeter:
+class ConnectorMeter(MeterDisplay):
     """The meter of one connector.
 
     The caller keeps the time: :meth:`advance` first, with the seconds since the last advance, then read. The registers
@@ -79,45 +58,14 @@ class ConnectorMeter:
     meter shows.
     """
 
-    __slots__ = (
-        "_alone",
-        "_clock",
-        "_given_side",
-        "_given_voltages",
-        "_in_transaction",
-        "_maximum",
-        "_offer",
-        "_phases",
-        "_plan",
-        "_reading",
-        "_registers",
-        "_seed",
-        "_soc",
-        "_vehicle",
-    )
+    __slots__ = ()
 
     def __init__(self, plan: MeterPlan, state: MeterState | None = None) -> None:
         state = MeterState() if state is None else state
-        self._plan = plan
-        self._registers = registry.Registers(
+        registers = registry.Registers(
             (state.lifetime_wh, *state.lifetime_others), (state.transaction_wh, *state.transaction_others)
         )
-        self._soc = state.soc
-        self._in_transaction = state.in_transaction
-        self._vehicle: PluggedVehicle | None = None
-        self._clock = 0.0
-        self._maximum = 0.0
-        self._phases: int | None = None
-        self._offer = offer_of(plan, 0.0, None)
-        self._forget()
-
-    def _forget(self) -> None:
-        """Nothing has been measured yet."""
-        self._reading: Reading | None = None
-        self._given_voltages: tuple[float, ...] | None = None
-        self._seed = 0.5
-        self._given_side: tuple[float | None, ...] = (None,) * len(SIDE_FLOWS)
-        self._alone: dict[str, float] = {}
+        super().__init__(plan, registers, state.soc, in_transaction=state.in_transaction)
 
     @property
     def state(self) -> MeterState:
@@ -133,50 +81,13 @@ class ConnectorMeter:
 
     @plan.setter
     def plan(self, plan: MeterPlan) -> None:
+        if self._soc is not None and self._vehicle is not None:
+            self._soc = self.soc  # from there on, if it is the template that says it now
         self._plan = plan
         self._forget()
         self._make_offer()
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether energy may flow."""
-        return self._in_transaction
-
-    @property
-    def lifetime_wh(self) -> float:
-        """Wh that the connector has delivered in all its life, as its register shows them."""
-        return self._registers.shown(registry.ACTIVE_IMPORT)
-
-    @property
-    def transaction_wh(self) -> float:
-        """Wh of the running transaction, unrounded, or, when none is running, of the last one."""
-        return self._registers.transaction[registry.ACTIVE_IMPORT]
-
-    @property
-    def register_wh(self) -> float:
-        """Wh that the reported register shows, by the switch ``per_transaction``."""
-        return self._registers.shown(registry.ACTIVE_IMPORT, per_transaction=self._plan.switches.per_transaction)
-
-    @property
-    def power_w(self) -> float:
-        """W that flow: those of the vehicle at this instant or, where it does not decide, the last ones drawn."""
-        vehicle = self._driving
-        return self._read().powers[0] if vehicle is None else vehicle.power_w
-
-    @property
-    def soc(self) -> float | None:
-        """State of charge of the vehicle in percent; None if there is none, or the connector does not know it."""
-        gauge = self._plan.soc
-        if self._vehicle is not None and (gauge is None or gauge.base is None):
-            return self._vehicle.soc
-        return self._soc
-
     # -- the vehicle -----------------------------------------------------------------------------------------------
-
-    @property
-    def vehicle(self) -> PluggedVehicle | None:
-        """The vehicle that is plugged in."""
-        return self._vehicle
 
     def plug_in(self, model: VehicleModel, rng: Random, *, soc: float | None = None, goal: Goal | None = None) -> None:
         """A vehicle is plugged in, in place of any other.
@@ -194,7 +105,7 @@ class ConnectorMeter:
         """The vehicle is gone."""
         self._vehicle = None
         self._soc = None
-        self._reading = None
+        self._reading = self._flow = None
 
     @property
     def charging_state(self) -> ChargingState | None:
@@ -235,11 +146,6 @@ class ConnectorMeter:
         seconds = self._driving.next_event_in()
         return None if seconds is None else now + seconds
 
-    @property
-    def _driving(self) -> PluggedVehicle | None:
-        """The vehicle, if it decides what flows."""
-        return None if self._plan.flow_given else self._vehicle
-
     # -- transactions ----------------------------------------------------------------------------------------------
 
     def begin_transaction(self, rng: Random, *, soc: float | None = None) -> int:
@@ -275,6 +181,7 @@ class ConnectorMeter:
             if self._vehicle is not None:
                 self._soc = self.soc
                 self._vehicle.offer(NOTHING)
+                self._flow = None
             self._in_transaction = False
             self._registers.end()
         return round(self.register_wh)
@@ -309,176 +216,86 @@ class ConnectorMeter:
             was drawn unless it exceeds the new maximum.
         :param maximum_power_w: W that the connector could deliver in that time, finite; where it changed in between,
             advance once for each stretch. At 0 nothing flows, whatever the template says.
-        :param sample_interval_s: seconds for which the ``value`` of an energy entry counts.
+        :param sample_interval_s: seconds for which the ``value`` of an energy entry counts; it matters only where
+            the plan goes :attr:`~simulator.energy.meter_plan.MeterPlan.by_interval`.
         :param phases: on which the maximum is; None: on all.
         """
-        self.offer(maximum_power_w, phases=phases)
-        elapsed_s = max(0.0, elapsed_s)
+        if maximum_power_w != self._maximum or phases != self._phases or not self._in_transaction:
+            self.offer(maximum_power_w, phases=phases)
+        if not sample_interval_s > 0:
+            sample_interval_s = DEFAULT_SAMPLE_INTERVAL
+        plan, vehicle = self._plan, self._vehicle
+        if vehicle is None or plan.flow_given:
+            return self._advance_drawn(max(0.0, elapsed_s), rng, sample_interval_s)
+        if not elapsed_s > 0:
+            return 0.0
+        self._clock += elapsed_s
+        self._seed = rng.random()
+        self._reading = None
+        energy = vehicle.advance(elapsed_s)
+        self._registers.add_import(energy, self._present_flow(vehicle).shares)
+        if plan.draws_beside_vehicle:
+            if plan.voltage_given:
+                self._given_voltages = draw_voltages(plan, rng)
+            if plan.draws_besides:
+                self._count_besides(energy, elapsed_s, rng, sample_interval_s, vehicle.power_factor)
+            self._raise_soc(energy, rng)
+        return energy
+
+    def _advance_drawn(self, elapsed_s: float, rng: Random, sample_interval_s: float) -> float:
+        plan, registers = self._plan, self._registers
         self._clock += elapsed_s
         if not self._in_transaction and elapsed_s > 0 and self._vehicle is None:
             self._soc = None  # the vehicle may have left
-        if not sample_interval_s > 0:
-            sample_interval_s = DEFAULT_SAMPLE_INTERVAL
-        vehicle = self._driving
-        if vehicle is not None:
-            if elapsed_s == 0:
-                return 0.0
-            energy = self._advance_vehicle(vehicle, elapsed_s, rng)
-        else:
-            reading = self._reading
-            if elapsed_s == 0 and (reading is None or reading.maximum <= self._maximum):
-                return 0.0
-            energy = self._advance_drawn(elapsed_s, rng, sample_interval_s)
-        self._count(energy, elapsed_s, rng, sample_interval_s)
-        return energy
-
-    def _advance_vehicle(self, vehicle: PluggedVehicle, elapsed_s: float, rng: Random) -> float:
-        self._seed = rng.random()
-        self._given_voltages = draw_voltages(self._plan, rng) if self._plan.voltage_given else None
-        self._reading = None
-        return vehicle.advance(elapsed_s)
-
-    def _advance_drawn(self, elapsed_s: float, rng: Random, sample_interval_s: float) -> float:
-        phases = self._plan.circuit.conductors if self._phases is None else self._phases
-        self._reading, watts = draw_reading(self._plan, self._maximum, phases, rng, sample_interval_s)
-        self._seed = rng.random()
+        reading = self._reading
+        if elapsed_s == 0 and (reading is None or reading.maximum <= self._maximum):
+            return 0.0
+        phases = plan.circuit.conductors if self._phases is None else self._phases
+        reading, watts = draw_reading(plan, self._maximum, phases, rng, sample_interval_s)
+        self._reading, self._seed = reading, rng.random()
         energy = watts * elapsed_s / SECONDS_PER_HOUR
         if self._vehicle is not None:
             self._vehicle.take(energy, elapsed_s)
+        registers.add(registry.ACTIVE_IMPORT, energy)
+        if plan.lines == 3 and energy > 0:
+            total = sum(reading.powers[1:])
+            for line, power in enumerate(reading.powers[1:]):
+                registers.add(registry.FIRST_LINE + line, energy * (power / total if total > 0 else 1 / 3))
+        if plan.draws_besides:
+            self._count_besides(energy, elapsed_s, rng, sample_interval_s, 1.0)
+        self._raise_soc(energy, rng)
         return energy
 
-    def _count(self, energy: float, elapsed_s: float, rng: Random, sample_interval_s: float) -> None:
-        """Count the energy of a stretch and what flows beside it, and draw what the template fixes besides."""
-        plan, counters, vehicle = self._plan, self._registers, self._driving
-        counters.add(registry.ACTIVE_IMPORT, energy)
-        if plan.lines == 3 and energy > 0:
-            for line, part in enumerate(self._parts(vehicle)):
-                counters.add(registry.FIRST_LINE + line, energy * part)
-        factor = 1.0 if vehicle is None else vehicle.model.cos_phi(plan.circuit)
-        if plan.draws_besides:
-            self._draw_besides(elapsed_s, rng, sample_interval_s)
-        if plan.draws_besides or factor < 1:
-            hours = elapsed_s / SECONDS_PER_HOUR
-            given = [None if watts is None else watts * hours for watts in self._given_side]
-            for number in range(len(SIDE_FLOWS)):
-                counters.add(registry.ACTIVE_EXPORT + number, side_flow(number, given, energy, factor))
-        if self._in_transaction and self._soc is not None and plan.soc is not None:
-            self._soc = raised_soc(plan.soc, self._soc, energy, rng)
-
-    def _draw_besides(self, elapsed_s: float, rng: Random, sample_interval_s: float) -> None:
-        """Draw for the next stretch what the template gives besides the flow; within a stretch nothing changes."""
+    def _count_besides(
+        self, energy: float, elapsed_s: float, rng: Random, sample_interval_s: float, power_factor: float
+    ) -> None:
+        """Draw what the template gives besides the flow, and count it; within a stretch nothing changes."""
+        plan = self._plan
         if elapsed_s > 0:
-            plan, flowing = self._plan, self._maximum > 0
+            flowing = self._maximum > 0
             self._given_side = tuple(
                 draw_side_flow(*gauges, flowing, rng, sample_interval_s) for gauges in plan.side_flows
             )
             self._alone = {name: fluctuated(gauge, gauge.base or 0.0, math.inf, rng) for name, gauge in plan.alone}
+        hours = elapsed_s / SECONDS_PER_HOUR
+        given = [None if watts is None else watts * hours for watts in self._given_side]
+        for number in range(len(SIDE_FLOWS)):
+            self._registers.add(registry.ACTIVE_EXPORT + number, side_flow(number, given, energy, power_factor))
 
-    def _parts(self, vehicle: PluggedVehicle | None) -> tuple[float, ...]:
-        """The fractions of the energy that have come on each of three lines."""
-        if vehicle is not None:
-            return _EVEN_PARTS[vehicle.phases]
-        powers = self._read().powers[1:4]
-        total = sum(powers)
-        return tuple(power / total for power in powers) if total > 0 else (1 / 3,) * 3
-
-    # -- reading ---------------------------------------------------------------------------------------------------
-
-    def samples(
-        self, measurands: Iterable[Measurand] = (), *, context: str | None = None, for_life: bool = False
-    ) -> list[Sample]:
-        """The samples of ``measurands`` as of the last advance, never none.
-
-        :param measurands: names and phases as :func:`~simulator.energy.meter_values.parse_measurands` returns them;
-            none means the energy register, and so does a list of which this connector has nothing now.
-        :param context: the OCPP reading context; by default that of the template entry, if any. Energy intervals are
-            from one report of the same context to the next.
-        :param for_life: registers show what has flowed since for ever, whatever the switch ``per_transaction`` says.
-        """
-        shown = self._shown(self._plan.select(measurands), context or _PERIODIC, for_life=for_life)
-        found = [channel.sample(value, context) for channel, value in shown]
-        return found or [self.register_sample(self.lifetime_wh if for_life else None, context=context)]
-
-    def periodic_samples(self, measurands: Iterable[Measurand] = ()) -> tuple[str, Selection | None]:
-        """What :meth:`samples` returns without a context, as the elements of a JSON array.
-
-        With them comes what they are of, unless a measurand is wanted of which this connector has nothing now.
-        """
-        selection = self._plan.select(measurands)
-        shown = self._shown(selection, _PERIODIC) or [(self._plan.energy_channel, self.register_wh)]
-        whole = selection if len(shown) == len(selection.channels) else None
-        texts = [f'{{"value":"{format_value(channel.value(value))}{channel.tail}' for channel, value in shown]
-        return ",".join(texts), whole
-
-    def _shown(self, selection: Selection, kind: str, *, for_life: bool = False) -> list[tuple[Channel, float]]:
-        """What the channels show that show anything now, in their base units."""
-        per_transaction = self._plan.switches.per_transaction and not for_life
-        found = []
-        reading: Reading | None = None
-        shown: tuple[tuple[float, ...], ...] = ()
-        for channel in selection.channels:
-            value: float | None
-            if channel.measurand in _COUNTED:
-                value = self._counted(channel, kind, per_transaction)
-            else:
-                # Registers are often all that is asked for: what else the meter shows is then not worked out.
-                if reading is None:
-                    reading = self._read()
-                    shown = reading[:3]
-                field = channel.field
-                value = self._value(channel, reading) if field is None else shown[field][channel.slot]
-            if value is not None:
-                found.append((channel, value))
-        return found
-
-    def register_sample(self, wh: float | None = None, *, context: str | None = None) -> Sample:
-        """The energy register as a sample.
-
-        :param wh: Wh to report, such as a ``meterStart`` kept for ``Transaction.Begin``; by default what the register
-            shows now.
-        """
-        return self._plan.energy_channel.sample(self.register_wh if wh is None else wh, context)
-
-    def _counted(self, channel: Channel, context: str, per_transaction: bool) -> float:
-        """What a channel of a register or of its intervals shows, in Wh or varh."""
-        number = _REGISTER_NUMBERS.get(channel.measurand)
-        if number is None:
-            return self._registers.interval(_INTERVAL_NUMBERS[channel.measurand], context, self._clock)
-        if channel.slot:
-            number = registry.FIRST_LINE + channel.slot - 1
-        return self._registers.shown(number, per_transaction=per_transaction)
-
-    def _value(self, channel: Channel, reading: Reading) -> float | None:
-        """What a channel shows that is neither counted nor in the reading itself, in its base unit; None if the
-        connector does not know it."""
-        measurand, slot = channel.measurand, channel.slot
-        if measurand == SOC:
-            return self.soc
-        if measurand == CURRENT:  # on the neutral conductor
-            return neutral_current(reading.currents[-3:] if self._plan.lines == 3 else reading.currents)
-        if (given := self._alone.get(measurand)) is not None:
-            return given / self._plan.lines if slot and measurand == POWER_OFFERED else given
-        return derived_value(measurand, slot, reading, self._given_side, self._plan.circuit, self._seed)
+    def _raise_soc(self, energy: float, rng: Random) -> None:
+        """Let the state of charge follow the energy, where it is not that of a vehicle."""
+        gauge = self._plan.soc
+        if not self._in_transaction or self._soc is None or gauge is None:
+            return
+        if self._vehicle is None or gauge.base is not None:
+            self._soc = raised_soc(gauge, self._soc, energy, rng)
 
     # -- the model -------------------------------------------------------------------------------------------------
 
     def _make_offer(self) -> None:
         """Tell the vehicle what is offered now."""
         self._offer = offer_of(self._plan, self._maximum, self._phases)
+        self._flow = None
         if self._vehicle is not None:
             offered = self._in_transaction and self._maximum > 0
             self._vehicle.offer(self._offer if offered else NOTHING)
-
-    def _read(self) -> Reading:
-        """What the meter shows now."""
-        if self._reading is None:
-            vehicle, plan = self._driving, self._plan
-            if vehicle is None:
-                return no_flow(plan)._replace(maximum=self._maximum)
-            if plan.voltage_given:
-                voltages = self._given_voltages or no_flow(plan).voltages
-            else:
-                voltages = simulated_voltages(plan, self._seed)
-            factor = vehicle.model.cos_phi(plan.circuit)
-            self._reading = coherent_reading(plan, vehicle.power_w, self._offer, vehicle.phases, factor, voltages)
-        return self._reading

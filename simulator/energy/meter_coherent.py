@@ -10,6 +10,7 @@ from simulator.energy.meter_derived import stray
 from simulator.energy.meter_drawing import Reading, between
 from simulator.energy.meter_plan import MeterPlan
 from simulator.energy.plugged_vehicle import Offer
+from simulator.energy.registers import vehicle_shares
 
 # Lines of one net are closer to each other than each of them is to nominal.
 _COMMON = 0.8
@@ -36,35 +37,68 @@ def simulated_voltages(plan: MeterPlan, seed: float) -> tuple[float, ...]:
     return tuple(lines)
 
 
-def coherent_reading(
-    plan: MeterPlan, watts: float, offer: Offer, used: int, power_factor: float, voltages: tuple[float, ...]
-) -> Reading:
-    """The reading of a vehicle that draws ``watts``.
+class CoherentFlow:
+    """What a meter shows of a vehicle while it is offered the same.
 
-    :param used: phases on which it draws.
-    :param voltages: of the lines to neutral, or all of them where the template says what they are.
+    :param used: phases on which the vehicle draws.
     """
-    circuit = plan.circuit
-    by_line = voltages if len(voltages) == plan.lines else voltages[1:4]
-    used_lines = min(used, plan.lines)
-    share = offer.watts / offer.phases * circuit.conductors / plan.lines
-    powers, currents = [], []
-    for line, voltage in enumerate(by_line):
-        power = watts / used_lines if line < used_lines else 0.0
-        power_gauge = (plan.power_lines[line] if plan.power_lines else None) or plan.power
-        current_gauge = (plan.current_lines[line] if plan.current_lines else None) or plan.current
-        current = power / (voltage * plan.phases_per_line * power_factor)
-        powers.append(power_gauge.settle(power, share))
-        currents.append(current_gauge.settle(current, offer.amperes))
-    total = plan.power.settle(sum(powers), offer.watts)
-    if plan.lines == 1:
-        return Reading(by_line, (total,), (currents[0],), offer.watts, offer.phases, power_factor)
-    mean = plan.current.settle(sum(currents) / plan.lines, offer.amperes)
-    if len(voltages) == plan.lines:
-        main = plan.voltage.settle(_effective(by_line[:used_lines] if watts > 0 else by_line))
-        pairs = tuple(plan.voltage.settle(between(plan, by_line[i], by_line[(i + 1) % 3])) for i in range(3))
-        voltages = (main, *by_line, *pairs)
-    return Reading(voltages, (total, *powers), (mean, *currents), offer.watts, offer.phases, power_factor)
+
+    __slots__ = ("_factor", "_offer", "_phases_by_factor", "_plan", "_powers", "_used_lines", "_watts", "shares")
+
+    def __init__(self, plan: MeterPlan, offer: Offer, used: int, power_factor: float) -> None:
+        self._plan = plan
+        self._offer = offer
+        self._used_lines = min(used, plan.lines)
+        self._factor = power_factor
+        self._phases_by_factor = plan.phases_per_line * power_factor
+        self._watts = -1.0
+        self._powers: tuple[float, ...] = ()
+        # What the template draws besides is counted as it is drawn.
+        self.shares = vehicle_shares(plan.lines, used, 1.0 if plan.draws_besides else power_factor)
+        """What follows the energy in the registers."""
+
+    def reading(self, watts: float, voltages: tuple[float, ...]) -> Reading:
+        """The reading while the vehicle draws ``watts``.
+
+        :param voltages: of the lines to neutral, or all of them where the template says what they are.
+        """
+        plan, offer = self._plan, self._offer
+        if watts != self._watts:
+            self._powers, self._watts = self._settled_powers(watts), watts
+        powers = self._powers
+        if plan.lines == 1:
+            amperes = plan.current.settle(watts / (voltages[0] * self._phases_by_factor), offer.amperes)
+            return Reading(voltages, powers, (amperes,), offer.watts, offer.phases, self._factor)
+        by_line, used_lines = voltages if len(voltages) == 3 else voltages[1:4], self._used_lines
+        power, conductors = watts / used_lines, self._phases_by_factor
+        currents = [
+            gauges[2].settle(power / (voltage * conductors), offer.amperes) if line < used_lines else 0.0
+            for line, (voltage, gauges) in enumerate(zip(by_line, plan.line_gauges, strict=True))
+        ]
+        mean = plan.current.settle(sum(currents) / 3, offer.amperes)
+        if len(voltages) == 3:
+            settle = plan.voltage.settle
+            main = settle(_effective(by_line[:used_lines] if watts > 0 else by_line))
+            one, two, three = by_line
+            voltages = (
+                main,
+                *by_line,
+                settle(between(plan, one, two)),
+                settle(between(plan, two, three)),
+                settle(between(plan, three, one)),
+            )
+        return Reading(voltages, powers, (mean, *currents), offer.watts, offer.phases, self._factor)
+
+    def _settled_powers(self, watts: float) -> tuple[float, ...]:
+        """W of the whole and, on three lines, of each: they add up to it."""
+        plan, offer, used_lines = self._plan, self._offer, self._used_lines
+        share = offer.watts / offer.phases * plan.circuit.conductors / plan.lines
+        powers = [
+            gauges[1].settle(watts / used_lines, share) if line < used_lines else 0.0
+            for line, gauges in enumerate(plan.line_gauges)
+        ]
+        total = plan.power.settle(sum(powers), offer.watts)
+        return (total,) if plan.lines == 1 else (total, *powers)
 
 
 def _effective(voltages: tuple[float, ...]) -> float:

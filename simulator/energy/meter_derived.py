@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from random import Random
 
 from simulator.energy.electrical import Circuit, reactive_power
+from simulator.energy.meter_channels import Gauge
 from simulator.energy.meter_drawing import SECONDS_PER_HOUR, Reading, fluctuated
-from simulator.energy.meter_plan import SIDE_FLOWS, Gauge
+from simulator.energy.meter_plan import SIDE_FLOWS
 from simulator.energy.meter_values import (
     CURRENT_EXPORT,
     CURRENT_OFFERED,

@@ -16,7 +16,8 @@ from random import Random
 from typing import NamedTuple
 
 from simulator.energy.electrical import current_from_power, line_to_line_voltage
-from simulator.energy.meter_plan import Gauge, MeterPlan
+from simulator.energy.meter_channels import Gauge
+from simulator.energy.meter_plan import MeterPlan
 
 SECONDS_PER_HOUR = 3600.0
 

@@ -1,19 +1,18 @@
 """How a connector is metered: its template entries compiled once, shared by all stations of a template.
 
-The compiled form answers two questions: what the template says of each value (:class:`Gauge`, in base units: Percent,
-V, W, var, A, Hz, degrees Celsius, Wh, varh), and which samples are reported in which order (:class:`Channel`).
+The compiled form answers two questions: what the template says of each value, in base units (Percent, V, W, var, A, Hz,
+degrees Celsius, Wh, varh), and which samples are reported in which order (:mod:`simulator.energy.meter_channels`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
 from simulator.energy.electrical import Circuit
+from simulator.energy.meter_channels import NEUTRAL_SLOT, Channel, Gauge, Selection
 from simulator.energy.meter_values import (
     CURRENT,
     CURRENT_EXPORT,
@@ -43,9 +42,9 @@ from simulator.energy.meter_values import (
     UNITS,
     VOLTAGE,
     Measurand,
-    Sample,
     SampledValueTemplate,
     bare_phase,
+    parse_measurands,
     read_number,
 )
 
@@ -56,25 +55,13 @@ SIDE_FLOWS = (
 )
 """What flows besides the active import: the power and the register that counts it."""
 
-NEUTRAL_SLOT = 7
-"""Where the value of the neutral conductor stands, behind the whole, three lines and three pairs of lines."""
-
-READING_FIELDS = (VOLTAGE, POWER, CURRENT)
-"""The measurands that a reading of the meter holds, in the order of its members."""
-
 # What a template may fix that nothing else follows from.
 _ALONE = (POWER_OFFERED, POWER_FACTOR, CURRENT_EXPORT, CURRENT_OFFERED, FREQUENCY, TEMPERATURE, RPM)
-# A voltage that no entry describes otherwise strays so far from nominal, as a fraction.
-_VOLTAGE_NOISE = 0.005
 # No current is reckoned with a voltage below this fraction of nominal, whatever the fluctuation in a template.
 _LOWEST_VOLTAGE = 0.5
 
 # A key that is changed often would otherwise grow the cache of selections for ever.
 _SELECTIONS_KEPT = 64
-# Relative error of a few floating-point operations: 22.08 kW is not above a limit of 22,080 W.
-_NOISE = 1e-12
-# By the number of decimals that a sample has.
-_POWERS_OF_TEN = (1.0, 10.0, 100.0, 1000.0)
 
 
 class MeterSwitches(msgspec.Struct, frozen=True):
@@ -90,104 +77,6 @@ class MeterSwitches(msgspec.Struct, frozen=True):
     """Report the energy since the start of the transaction, not of the meter's life (``meteringPerTransaction``)."""
 
 
-class Gauge(NamedTuple):
-    """One template entry, read: numbers are in base units."""
-
-    unit: str | None
-    scale: float
-    """How much of the base unit one ``unit`` is."""
-    decimals: int
-    base: float | None
-    """The value around which to fluctuate; None: simulated."""
-    minimum: float
-    spread: float
-    """The fluctuation as a fraction, 0 to 1."""
-    phase: str | None
-    context: str | None
-    location: str | None
-    offset: float = 0.0
-    """What ``unit`` reads where the base unit is 0."""
-
-    @property
-    def noise(self) -> float:
-        """How far a simulated voltage strays, as a fraction: little, unless the entry says otherwise."""
-        return _VOLTAGE_NOISE if self.spread == DEFAULT_FLUCTUATION_PERCENT / 100 else self.spread
-
-    def settle(self, value: float, limit: float = math.inf) -> float:
-        """``value`` in the resolution of the meter, in base units, between 0 and ``limit``."""
-        scale, power_of_ten = self.scale, _POWERS_OF_TEN[self.decimals]
-        settled = math.floor(max(0.0, value) / scale * power_of_ten + 0.5) / power_of_ten
-        if settled * scale > limit * (1 + _NOISE):
-            settled = math.floor(max(0.0, limit) / scale * power_of_ten) / power_of_ten
-        return settled * scale
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-class Channel(NamedTuple):
-    """One sample that a meter can report."""
-
-    measurand: str
-    phase: str | None
-    slot: int
-    """Where the value stands among the drawn values of the measurand."""
-    gauge: Gauge
-    field: int | None = None
-    """Which member of the reading holds those, if it is one of them."""
-    tail: str = ""
-    """What stands behind the value in a periodic sample as JSON, where the channel is of a selection."""
-
-    def value(self, value: float) -> float:
-        """``value``, which is in the base unit, as a sample has it: in its unit and with its decimals."""
-        gauge = self.gauge
-        power_of_ten = _POWERS_OF_TEN[gauge.decimals]
-        return math.floor((value / gauge.scale + gauge.offset) * power_of_ten + 0.5) / power_of_ten
-
-    def sample(self, value: float, context: str | None) -> Sample:
-        """The sample of ``value``, which is in the base unit."""
-        gauge = self.gauge
-        return Sample(
-            self.measurand,
-            self.value(value),
-            gauge.unit,
-            self.phase,
-            gauge.context if context is None else context,
-            gauge.location,
-        )
-
-
-class Selection:
-    """The channels that report some measurands.
-
-    ``proven``: for its user to note that a message with samples of all of them is valid.
-    """
-
-    __slots__ = ("channels", "proven")
-
-    def __init__(self, channels: Iterable[Channel]) -> None:
-        self.channels = tuple(channel._replace(tail=_tail(channel)) for channel in channels)
-        self.proven = False
-
-
-def _tail(channel: Channel) -> str:
-    gauge = channel.gauge
-    members = {
-        "context": gauge.context,
-        "measurand": channel.measurand,
-        "phase": channel.phase,
-        "location": gauge.location,
-        "unit": gauge.unit,
-    }
-    return '",' + _encode({name: text for name, text in members.items() if text}).decode()[1:]
-
-
-def round_half_up(value: float, decimals: int) -> float:
-    """``value`` with at most ``decimals`` decimals, halves towards positive infinity."""
-    power_of_ten = _POWERS_OF_TEN[decimals]
-    return math.floor(value * power_of_ten + 0.5) / power_of_ten
-
-
 class MeterPlan:
     """The compiled template entries of one connector; immutable, made by :func:`meter_plan`."""
 
@@ -195,14 +84,18 @@ class MeterPlan:
         "_channels",
         "_selections",
         "alone",
+        "by_interval",
         "circuit",
         "current",
         "current_lines",
+        "draws_beside_vehicle",
         "draws_besides",
         "energy",
+        "energy_alone",
         "energy_channel",
         "energy_rate",
         "flow_given",
+        "line_gauges",
         "line_to_line",
         "lines",
         "lowest_voltage",
@@ -230,8 +123,8 @@ class MeterPlan:
         self.power, self.power_lines = finder.main(POWER), finder.by_line(POWER)
         self.current, self.current_lines = finder.main(CURRENT), finder.by_line(CURRENT)
         self.energy = finder.energy()
-        energy_channel = Channel(ENERGY, self.energy.phase, 0, self.energy)
-        self.energy_channel = energy_channel._replace(tail=_tail(energy_channel))
+        self.energy_channel = Channel(ENERGY, self.energy.phase, 0, self.energy)
+        self.energy_alone = Selection((self.energy_channel,))
         self.energy_rate = finder.rate(ENERGY) or self.energy
         """The entry that says how much energy flows in a sample interval, if any does."""
         flow = (self.power, *self.power_lines, self.current, *self.current_lines, self.energy_rate)
@@ -248,9 +141,27 @@ class MeterPlan:
         """What else the template fixes, to be drawn by itself."""
         sides = (gauge for gauges in self.side_flows for gauge in gauges)
         self.draws_besides = bool(self.alone) or any(gauge is not None and gauge.base is not None for gauge in sides)
-        """Whether anything is drawn besides what a vehicle decides."""
-        self._channels = tuple((usual, _placed(channel)) for usual, channel in self._all_channels(finder))
-        self._selections: dict[tuple[Measurand, ...], Selection] = {}
+        """Whether flows or other values are drawn besides what a vehicle decides."""
+        self.draws_beside_vehicle = (
+            self.draws_besides or self.voltage_given or (self.soc is not None and self.soc.base is not None)
+        )
+        """Whether anything at all is."""
+        self.by_interval = any(
+            gauge is not None and (gauge.base is not None or gauge.minimum > 0)
+            for gauge in (self.energy_rate, *(energy for _, energy in self.side_flows))
+        )
+        """Whether what flows depends on the sample interval."""
+        self.line_gauges = tuple(
+            (
+                (self.voltage_lines[line] if self.voltage_lines else None) or self.voltage,
+                (self.power_lines[line] if self.power_lines else None) or self.power,
+                (self.current_lines[line] if self.current_lines else None) or self.current,
+            )
+            for line in range(self.lines)
+        )
+        """Of each line the entries of voltage, power and current."""
+        self._channels = tuple(self._all_channels(finder))
+        self._selections: dict[tuple[Measurand, ...] | str, Selection] = {}
 
     def _lowest_voltage(self, gauges: Iterable[Gauge]) -> float:
         nominal = self.circuit.voltage
@@ -272,10 +183,22 @@ class MeterPlan:
         wanted = tuple(measurands)
         selection = self._selections.get(wanted)
         if selection is None:
-            selection = Selection(tuple(self._select(frozenset(wanted))) or (self.energy_channel,))
-            if len(self._selections) >= _SELECTIONS_KEPT:
-                self._selections.clear()
-            self._selections[wanted] = selection
+            channels = tuple(self._select(frozenset(wanted)))
+            selection = self._keep(wanted, Selection(channels) if channels else self.energy_alone)
+        return selection
+
+    def select_text(self, measurands: str) -> Selection:
+        """The same of a comma-separated list, see :func:`~simulator.energy.meter_values.parse_measurands`."""
+        selection = self._selections.get(measurands)
+        if selection is None:
+            wanted = parse_measurands(measurands, phases=self.circuit.phases).wanted
+            selection = self._keep(measurands, self.select(wanted))
+        return selection
+
+    def _keep(self, wanted: tuple[Measurand, ...] | str, selection: Selection) -> Selection:
+        if len(self._selections) >= _SELECTIONS_KEPT:
+            self._selections.clear()
+        self._selections[wanted] = selection
         return selection
 
     def _select(self, wanted: frozenset[Measurand]) -> Iterable[Channel]:
@@ -341,13 +264,6 @@ def meter_plan(
     default unit; the state of charge then only on direct current: a station does not learn it on alternating current.
     """
     return MeterPlan(entries, circuit, MeterSwitches() if switches is None else switches)
-
-
-def _placed(channel: Channel) -> Channel:
-    """The channel with the member of the reading that holds its value; the current of the neutral follows."""
-    if channel.measurand not in READING_FIELDS or channel.slot == NEUTRAL_SLOT:
-        return channel
-    return channel._replace(field=READING_FIELDS.index(channel.measurand))
 
 
 def _line_channel(measurand: str, phase: str, index: int, gauge: Gauge | None, main: Gauge) -> Channel:

@@ -15,7 +15,7 @@ import math
 from enum import StrEnum
 from typing import NamedTuple
 
-from simulator.energy.charging_curve import ChargingCurve
+from simulator.energy.charging_curve import ChargingCurve, Stretch
 from simulator.energy.electrical import Circuit
 from simulator.energy.ramp import elapsed_seconds, full_seconds, ramp_fraction
 from simulator.energy.vehicle import Goal, VehicleModel, soc_gain
@@ -23,6 +23,8 @@ from simulator.energy.vehicle import Goal, VehicleModel, soc_gain
 _SECONDS_PER_HOUR = 3600.0
 # An offer of 6 A that went through watts and back is still one of 6 A.
 _TOLERANCE = 1e-6
+# Of a stretch in which nothing changes, the last so much is left to the exact way: no rounding leads beyond its end.
+_MARGIN = 1e-9
 
 
 class ChargingState(StrEnum):
@@ -67,11 +69,15 @@ class PluggedVehicle:
         "_paused_s",
         "_plugged_s",
         "_ramp_s",
+        "_soc_per_wh",
+        "_steady_s",
+        "_stretch",
         "_wakes_in_s",
         "arrival_soc",
         "circuit",
         "goal",
         "model",
+        "power_factor",
     )
 
     def __init__(self, model: VehicleModel, circuit: Circuit, soc: float, goal: Goal | None = None) -> None:
@@ -95,13 +101,20 @@ class PluggedVehicle:
         self._has_charged = False
         self._paused_s = 0.0
         self._wakes_in_s = 0.0
+        #: The part of the curve on which it charges at its full power, and seconds for which it surely goes on so.
+        self._stretch: Stretch | None = None
+        self._steady_s = 0.0
+        self._soc_per_wh = soc_gain(model, circuit, 1.0)
+        #: Of what it draws from such a circuit.
+        self.power_factor = model.cos_phi(circuit)
 
     # -- what it is like now ---------------------------------------------------------------------------------------
 
     @property
     def soc(self) -> float:
         """State of charge in percent: that on arrival, and what the metered energy has added."""
-        return min(100.0, self.arrival_soc + soc_gain(self.model, self.circuit, self._charged_wh))
+        soc = self.arrival_soc + self._charged_wh * self._soc_per_wh
+        return soc if soc < 100.0 else 100.0
 
     @property
     def charged_wh(self) -> float:
@@ -135,6 +148,10 @@ class PluggedVehicle:
     @property
     def power_w(self) -> float:
         """W that it draws at this instant."""
+        stretch = self._stretch
+        if stretch is not None:
+            watts = stretch.watts + stretch.slope * (self._charged_wh - stretch.start_wh)
+            return watts if watts < self._cap_w else self._cap_w
         state = self.state
         if state is ChargingState.SUSPENDED_EVSE:
             return 0.0
@@ -157,7 +174,7 @@ class PluggedVehicle:
             return 0.0
         model, circuit = self.model, self.circuit
         watts = min(self._curve.power_at(self._charged_wh), model.power_limit(circuit))
-        amperes = watts / (voltage * min(model.ac_phases, phases) * model.cos_phi(circuit))
+        amperes = watts / (voltage * min(model.ac_phases, phases) * self.power_factor)
         if not circuit.direct and model.ac_max_current_a is not None:
             amperes = min(amperes, model.ac_max_current_a)
         return amperes
@@ -168,6 +185,7 @@ class PluggedVehicle:
         """A transaction begins: whatever it did before, it is awake and takes its power up from nothing."""
         self._ramp_s = self._paused_s = self._wakes_in_s = 0.0
         self._has_charged = False
+        self._stretch, self._steady_s = None, 0.0
 
     def offer(self, offer: Offer) -> None:
         """From now on this is offered."""
@@ -175,6 +193,7 @@ class PluggedVehicle:
             return
         before, model, circuit = self._is_offered, self.model, self.circuit
         self._offer = offer
+        self._stretch, self._steady_s = None, 0.0
         self._is_offered = offer.watts > 0 and (
             circuit.direct or offer.amperes >= model.min_current_a * (1 - _TOLERANCE)
         )
@@ -188,15 +207,35 @@ class PluggedVehicle:
 
     def advance(self, seconds: float) -> float:
         """Draw for ``seconds`` under the present offer and return the metered Wh."""
+        if 0 < seconds < self._steady_s:
+            assert self._stretch is not None
+            energy = self._stretch.energy(self._charged_wh, seconds)
+            self._charged_wh += energy
+            self._plugged_s += seconds
+            self._ramp_s += seconds
+            self._steady_s -= seconds
+            return energy
+        if seconds <= 0:
+            return 0.0
         before = self.drawn_wh
+        self._stretch, self._steady_s = None, 0.0
         while seconds > 0:
             seconds -= self._step(seconds)
+        if self._has_charged and self._ramp_s >= self.model.ramp_up_seconds and self.state is ChargingState.CHARGING:
+            self._find_stretch()
         return self.drawn_wh - before
+
+    def _find_stretch(self) -> None:
+        """Find out for how long nothing will come but energy: no corner of the curve, no end, no departure."""
+        self._stretch = stretch = self._curve.stretch(self._charged_wh, self._cap_w, self._end_wh)
+        if stretch is not None:
+            self._steady_s = min(stretch.seconds, self._departs_in()) * (1 - _MARGIN)
 
     def take(self, wh: float, seconds: float) -> None:
         """Take ``wh`` in ``seconds`` whatever it would draw by itself: the caller knows the energy from elsewhere."""
         self._charged_wh += wh
         self._plugged_s += seconds
+        self._stretch, self._steady_s = None, 0.0
 
     def next_event_in(self) -> float | None:
         """Seconds until the state changes by itself if the offer stays; None: it does not change."""
@@ -255,7 +294,7 @@ class PluggedVehicle:
             amperes, voltage, phases = offer.amperes, offer.lowest_voltage, self.phases
         if not circuit.direct and model.ac_max_current_a is not None:
             amperes = min(amperes, model.ac_max_current_a)
-        return amperes * voltage * phases * model.cos_phi(circuit)
+        return amperes * voltage * phases * self.power_factor
 
     def _idle_w(self) -> float:
         return max(0.0, min(self.model.idle_power_w, self._cap_w))

@@ -10,7 +10,8 @@ import msgspec
 from simulator.energy.electrical import Circuit, available_power
 from simulator.energy.main_meter import main_meter_samples
 from simulator.energy.meter import ConnectorMeter
-from simulator.energy.meter_plan import MeterPlan, MeterSwitches, Selection, meter_plan
+from simulator.energy.meter_channels import Selection
+from simulator.energy.meter_plan import MeterPlan, MeterSwitches, meter_plan
 from simulator.energy.meter_values import ENERGY, Sample, format_value, parse_measurands
 from simulator.energy.meter_values import Measurand as Measured
 from simulator.ocpp.v16.enums import Location, Measurand, Phase, ReadingContext, UnitOfMeasure
@@ -124,14 +125,14 @@ def meter_value(
     return _meter_value(station.now() if at is None else at, samples)
 
 
-def periodic_values(station: ChargingStation, connector: Connector, measurands: str) -> tuple[bytes, Selection | None]:
+def periodic_values(station: ChargingStation, connector: Connector, measurands: str) -> tuple[bytes, Selection]:
     """The payload of MeterValues that :func:`meter_value` would make a periodic sample of, without the transaction.
 
-    Written as JSON at once: a fleet under load does hardly anything else. With it comes what its shape depends on, if
-    others have the same.
+    Written as JSON at once: a fleet under load does hardly anything else. With it comes what its shape depends on.
     """
-    assert connector.meter is not None
-    text, selection = connector.meter.periodic_samples(_wanted(station, measurands))
+    meter = connector.meter
+    assert meter is not None
+    text, selection = meter.periodic_samples(meter.plan.select_text(measurands))
     at = format_timestamp(station.now())
     payload = f'{{"connectorId":{connector.id},"meterValue":[{{"timestamp":"{at}","sampledValue":[{text}]}}]}}'
     return payload.encode(), selection
