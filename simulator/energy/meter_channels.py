@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
+from itertools import count
 from math import floor
+from operator import getitem, itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -19,9 +22,8 @@ from simulator.energy.meter_values import (
     REGISTERS,
     SOC,
     VOLTAGE,
-    FixedTexts,
     Sample,
-    fixed_texts,
+    format_value,
 )
 
 NEUTRAL_SLOT = 7
@@ -40,6 +42,8 @@ _INTERVAL_NUMBERS = {INTERVALS[measurand]: number for number, measurand in enume
 _VOLTAGE_NOISE = 0.005
 # Relative error of a few floating-point operations: 22.08 kW is not above a limit of 22,080 W.
 _NOISE = 1e-12
+# Of each unit: 2 MB at most.
+_TEXTS_KEPT = 16_384
 # By the number of decimals that a sample has.
 _POWERS_OF_TEN = (1.0, 10.0, 100.0, 1000.0)
 
@@ -67,11 +71,6 @@ class Gauge(NamedTuple):
         """How far a simulated voltage strays, as a fraction: little, unless the entry says otherwise."""
         return _VOLTAGE_NOISE if self.spread == DEFAULT_FLUCTUATION_PERCENT / 100 else self.spread
 
-    @property
-    def writer(self) -> tuple[float, float, float, FixedTexts]:
-        """How a value is written: scale, offset, power of ten of the decimals, and the texts of so many decimals."""
-        return self.scale, self.offset, _POWERS_OF_TEN[self.decimals], fixed_texts(self.decimals)
-
     def settle(self, value: float, limit: float = math.inf) -> float:
         """``value`` in the resolution of the meter, in base units, between 0 and ``limit``."""
         scale, power_of_ten = self.scale, _POWERS_OF_TEN[self.decimals]
@@ -82,6 +81,33 @@ class Gauge(NamedTuple):
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+class ValueTexts(dict[float, str]):
+    """The text on the wire of a value in the base unit: a fleet shows the same few thousand again and again.
+
+    :param kept: whether they are remembered.
+    """
+
+    def __init__(self, scale: float, offset: float, decimals: int, *, kept: bool) -> None:
+        super().__init__()
+        self._unit = scale, offset, decimals
+        self._kept = kept
+
+    def __missing__(self, value: float) -> str:
+        scale, offset, decimals = self._unit
+        text = format_value(round_half_up(value / scale + offset, decimals))
+        if self._kept:
+            if len(self) >= _TEXTS_KEPT:
+                self.clear()
+            self[value] = text
+        return text
+
+
+@cache
+def value_texts(scale: float, offset: float, decimals: int, *, kept: bool) -> ValueTexts:
+    """Those of a unit: how much of the base unit it is, what it reads where that is 0, and decimals."""
+    return ValueTexts(scale, offset, decimals, kept=kept)
 
 
 class Channel(NamedTuple):
@@ -105,11 +131,17 @@ class Channel(NamedTuple):
             return READING_FIELDS.index(measurand), slot
         return CHARGE if measurand == SOC else OTHER, slot
 
+    @property
+    def texts(self) -> ValueTexts:
+        """The value as it stands on the wire, by what it is in the base unit."""
+        gauge = self.gauge
+        # What strays without being settled is never the same twice.
+        return value_texts(gauge.scale, gauge.offset, gauge.decimals, kept=self.source[0] != OTHER)
+
     def value(self, value: float) -> float:
         """``value``, which is in the base unit, as a sample has it: in its unit and with its decimals."""
         gauge = self.gauge
-        power_of_ten = _POWERS_OF_TEN[gauge.decimals]
-        return floor((value / gauge.scale + gauge.offset) * power_of_ten + 0.5) / power_of_ten
+        return round_half_up(value / gauge.scale + gauge.offset, gauge.decimals)
 
     def sample(self, value: float, context: str | None) -> Sample:
         """The sample of ``value``, which is in the base unit."""
@@ -125,32 +157,47 @@ class Channel(NamedTuple):
 
 
 class Selection:
-    """The channels that report some measurands, and how their values are written.
+    """The channels that report some measurands, and how their values are found and written.
 
     ``proven``: for its user to note that a message with samples of all of them is valid.
+
+    :param lines: of the meter, 3 or 1.
     """
 
-    __slots__ = ("_pattern", "_subsets", "_writers", "channels", "proven", "reads", "sources")
+    __slots__ = ("_lines", "_order", "_pattern", "_subsets", "_texts", "channels", "others", "proven", "reads")
 
-    def __init__(self, channels: Iterable[Channel]) -> None:
+    def __init__(self, channels: Iterable[Channel], lines: int) -> None:
         self.channels = tuple(channels)
         self.proven = False
-        self.sources = tuple((*channel.source, channel) for channel in self.channels)
-        """Of each channel where its value is, with what place there, and itself."""
-        self.reads = any(source not in (REGISTER, INTERVAL) for source, _, _ in self.sources)
+        self._lines = lines
+        sources = [channel.source for channel in self.channels]
+        self.reads = any(source not in (REGISTER, INTERVAL) for source, _ in sources)
         """Whether any value is not a register's: those are often all that is asked for."""
+        self.others = tuple(
+            (*channel.source, channel) for channel in self.channels if channel.source[0] >= len(READING_FIELDS)
+        )
+        """Of each channel that does not show a member of a reading where its value is, its place there, and itself."""
+        # Values come in a row: voltages, powers and currents of the reading, if there is one, then the others.
+        begins = (0, 7, 11, 15) if lines == 3 else (0, 1, 2, 3)
+        others = count(begins[-1] if self.reads else 0)
+        places = [begins[source] + place if source < len(READING_FIELDS) else next(others) for source, place in sources]
+        self._order = itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
         self._pattern = ",".join(map(_pattern, self.channels))
-        self._writers = tuple(channel.gauge.writer for channel in self.channels)
+        self._texts = tuple(channel.texts for channel in self.channels)
         self._subsets: dict[tuple[bool, ...], Selection] = {}
+
+    def arrange(self, reading: Iterable[float], others: Iterable[float | None]) -> tuple[float | None, ...]:
+        """The values of the channels in their order.
+
+        :param reading: voltages, powers and currents, nothing unless the selection :attr:`reads`.
+        :param others: those of :attr:`others`.
+        """
+        arranged: tuple[float | None, ...] = self._order((*reading, *others))
+        return arranged
 
     def write(self, values: Iterable[float]) -> str:
         """The values of all channels, in base units, as periodic samples: the elements of a JSON array."""
-        return self._pattern % tuple(
-            [
-                texts[floor((value / scale + offset) * power_of_ten + 0.5)]
-                for value, (scale, offset, power_of_ten, texts) in zip(values, self._writers, strict=True)
-            ]
-        )
+        return self._pattern % tuple(map(getitem, self._texts, values))
 
     def known(self, values: Iterable[float | None]) -> Selection:
         """Those of the channels whose value is not None."""
@@ -158,7 +205,7 @@ class Selection:
         subset = self._subsets.get(present)
         if subset is None:
             channels = (channel for channel, known in zip(self.channels, present, strict=True) if known)
-            subset = self._subsets[present] = Selection(channels)
+            subset = self._subsets[present] = Selection(channels, self._lines)
         return subset
 
 

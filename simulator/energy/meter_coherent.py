@@ -6,8 +6,10 @@ whole is the one at which the energy flows: that of the only line of a vehicle t
 
 from __future__ import annotations
 
+from math import floor, sqrt
+
 from simulator.energy.meter_derived import stray
-from simulator.energy.meter_drawing import Reading, between
+from simulator.energy.meter_drawing import Reading
 from simulator.energy.meter_plan import MeterPlan
 from simulator.energy.plugged_vehicle import Offer
 from simulator.energy.registers import vehicle_shares
@@ -26,15 +28,15 @@ def offer_of(plan: MeterPlan, watts: float, phases: int | None) -> Offer:
 def simulated_voltages(plan: MeterPlan, seed: float) -> tuple[float, ...]:
     """V of the lines to neutral, with noise from ``seed``."""
     nominal, common = plan.circuit.voltage, stray(seed, 0)
-    noise = plan.voltage.noise
     if plan.lines == 1:
-        return (plan.voltage.settle(nominal * (1 + noise * common)),)
-    lines = []
-    for index, gauge in enumerate(plan.voltage_lines):
-        gauge = gauge or plan.voltage
-        deviation = _COMMON * common + (1 - _COMMON) * stray(seed, index + 1)
-        lines.append(gauge.settle(nominal * (1 + gauge.noise * deviation)))
-    return tuple(lines)
+        return (_settled(nominal * (1 + plan.line_noises[0] * common)),)
+    one, two, three = plan.line_noises
+    common *= _COMMON
+    return (
+        _settled(nominal * (1 + one * (common + (1 - _COMMON) * stray(seed, 1)))),
+        _settled(nominal * (1 + two * (common + (1 - _COMMON) * stray(seed, 2)))),
+        _settled(nominal * (1 + three * (common + (1 - _COMMON) * stray(seed, 3)))),
+    )
 
 
 class CoherentFlow:
@@ -43,12 +45,24 @@ class CoherentFlow:
     :param used: phases on which the vehicle draws.
     """
 
-    __slots__ = ("_factor", "_offer", "_phases_by_factor", "_plan", "_powers", "_used_lines", "_watts", "shares")
+    __slots__ = (
+        "_factor",
+        "_most",
+        "_offer",
+        "_phases_by_factor",
+        "_plan",
+        "_powers",
+        "_used",
+        "_watts",
+        "shares",
+    )
 
     def __init__(self, plan: MeterPlan, offer: Offer, used: int, power_factor: float) -> None:
         self._plan = plan
         self._offer = offer
-        self._used_lines = min(used, plan.lines)
+        #: A that are shown at most.
+        self._most = plan.current.settle(offer.amperes, offer.amperes)
+        self._used = min(used, plan.lines)
         self._factor = power_factor
         self._phases_by_factor = plan.phases_per_line * power_factor
         self._watts = -1.0
@@ -62,45 +76,67 @@ class CoherentFlow:
 
         :param voltages: of the lines to neutral, or all of them where the template says what they are.
         """
-        plan, offer = self._plan, self._offer
+        offer, used, most = self._offer, self._used, self._most
         if watts != self._watts:
             self._powers, self._watts = self._settled_powers(watts), watts
-        powers = self._powers
-        if plan.lines == 1:
-            amperes = plan.current.settle(watts / (voltages[0] * self._phases_by_factor), offer.amperes)
-            return Reading(voltages, powers, (amperes,), offer.watts, offer.phases, self._factor)
-        by_line, used_lines = voltages if len(voltages) == 3 else voltages[1:4], self._used_lines
-        power, conductors = watts / used_lines, self._phases_by_factor
-        currents = [
-            gauges[2].settle(power / (voltage * conductors), offer.amperes) if line < used_lines else 0.0
-            for line, (voltage, gauges) in enumerate(zip(by_line, plan.line_gauges, strict=True))
-        ]
-        mean = plan.current.settle(sum(currents) / 3, offer.amperes)
-        if len(voltages) == 3:
-            settle = plan.voltage.settle
-            main = settle(_effective(by_line[:used_lines] if watts > 0 else by_line))
-            one, two, three = by_line
-            voltages = (
-                main,
-                *by_line,
-                settle(between(plan, one, two)),
-                settle(between(plan, two, three)),
-                settle(between(plan, three, one)),
-            )
-        return Reading(voltages, powers, (mean, *currents), offer.watts, offer.phases, self._factor)
+        if len(self._powers) == 1:
+            currents: tuple[float, ...] = (_current(watts, voltages[0] * self._phases_by_factor, most),)
+        else:
+            if len(voltages) == 3:
+                voltages = self._with_whole_and_pairs(*voltages)
+            power, factor = watts / used, self._phases_by_factor
+            one = _current(power, voltages[1] * factor, most)
+            two = _current(power, voltages[2] * factor, most) if used > 1 else 0.0
+            three = _current(power, voltages[3] * factor, most) if used > 2 else 0.0
+            currents = (min(_settled((one + two + three) / 3), most), one, two, three)
+        return Reading(voltages, self._powers, currents, offer.watts, offer.phases, self._factor)
+
+    def _with_whole_and_pairs(self, one: float, two: float, three: float) -> tuple[float, ...]:
+        """V of the whole, of each line to neutral, and between each two."""
+        if self._used == 3 or not self._watts:
+            main = _effective((one, two, three))
+        else:
+            main = _effective((one, two)) if self._used == 2 else one
+        ratio, squares = self._plan.pair_ratio, (one * one, two * two, three * three)
+        return (
+            _settled(main),
+            one,
+            two,
+            three,
+            _settled(ratio * sqrt(squares[0] + squares[1] + one * two)),
+            _settled(ratio * sqrt(squares[1] + squares[2] + two * three)),
+            _settled(ratio * sqrt(squares[2] + squares[0] + three * one)),
+        )
 
     def _settled_powers(self, watts: float) -> tuple[float, ...]:
         """W of the whole and, on three lines, of each: they add up to it."""
-        plan, offer, used_lines = self._plan, self._offer, self._used_lines
+        plan, offer, used = self._plan, self._offer, self._used
         share = offer.watts / offer.phases * plan.circuit.conductors / plan.lines
         powers = [
-            gauges[1].settle(watts / used_lines, share) if line < used_lines else 0.0
-            for line, gauges in enumerate(plan.line_gauges)
+            ((plan.power_lines[line] if plan.power_lines else None) or plan.power).settle(watts / used, share)
+            if line < used
+            else 0.0
+            for line in range(plan.lines)
         ]
         total = plan.power.settle(sum(powers), offer.watts)
         return (total,) if plan.lines == 1 else (total, *powers)
 
 
+def _settled(value: float) -> float:
+    """``value``, 0 or more, as a meter shows it: volts and amperes have one unit, with two decimals."""
+    return floor(value * 100 + 0.5) / 100
+
+
+def _current(watts: float, volts: float, most: float) -> float:
+    """A that ``watts`` are at ``volts``, 0 or more and by the power factor."""
+    if not volts:
+        return 0.0
+    amperes = floor(watts / volts * 100 + 0.5) / 100
+    return amperes if amperes < most else most
+
+
 def _effective(voltages: tuple[float, ...]) -> float:
     """The voltage that makes equal powers of the mean of their currents: the harmonic mean."""
-    return len(voltages) / sum(1 / voltage for voltage in voltages)
+    if not all(voltages):
+        return 0.0
+    return len(voltages) / sum([1 / voltage for voltage in voltages])

@@ -152,25 +152,25 @@ class MeterDisplay:
         """
         return self._plan.energy_channel.sample(self.register_wh if wh is None else wh, context)
 
-    def _values(self, selection: Selection, kind: str, *, for_life: bool = False) -> list[float | None]:
+    def _values(self, selection: Selection, kind: str, *, for_life: bool = False) -> tuple[float | None, ...]:
         """What the channels show, in their base units; None for what the connector does not know now."""
-        per_transaction = self._plan.switches.per_transaction and not for_life
-        registers = self._registers
-        reading = self._read() if selection.reads else no_flow(self._plan)
-        shown: tuple[tuple[float, ...], ...] = reading[:3]
-        values: list[float | None] = []
-        for source, place, channel in selection.sources:
-            if source < REGISTER:
-                values.append(shown[source][place])
-            elif source == REGISTER:
-                values.append(registers.shown(place, per_transaction))
+        reading = self._read() if selection.reads else None
+        others: list[float | None] = []
+        for source, place, channel in selection.others:
+            if source == REGISTER:
+                per_transaction = self._plan.switches.per_transaction and not for_life
+                others.append(self._registers.shown(place, per_transaction))
             elif source == CHARGE:
-                values.append(self.soc)
+                soc = self.soc
+                others.append(None if soc is None else channel.gauge.settle(soc))
             elif source == INTERVAL:
-                values.append(registers.interval(place, kind, self._clock))
+                others.append(self._registers.interval(place, kind, self._clock))
             else:
-                values.append(self._derived(channel, reading))
-        return values
+                assert reading is not None
+                others.append(self._derived(channel, reading))
+        if reading is None:
+            return selection.arrange((), others)
+        return selection.arrange((*reading.voltages, *reading.powers, *reading.currents), others)
 
     def _derived(self, channel: Channel, reading: Reading) -> float:
         """What a channel shows that follows from a reading, in its base unit."""

@@ -6,12 +6,13 @@ degrees Celsius, Wh, varh), and which samples are reported in which order (:mod:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
 
-from simulator.energy.electrical import Circuit
+from simulator.energy.electrical import Circuit, line_to_line_voltage
 from simulator.energy.meter_channels import NEUTRAL_SLOT, Channel, Gauge, Selection
 from simulator.energy.meter_values import (
     CURRENT,
@@ -95,10 +96,11 @@ class MeterPlan:
         "energy_channel",
         "energy_rate",
         "flow_given",
-        "line_gauges",
+        "line_noises",
         "line_to_line",
         "lines",
         "lowest_voltage",
+        "pair_ratio",
         "phases_per_line",
         "power",
         "power_lines",
@@ -124,7 +126,7 @@ class MeterPlan:
         self.current, self.current_lines = finder.main(CURRENT), finder.by_line(CURRENT)
         self.energy = finder.energy()
         self.energy_channel = Channel(ENERGY, self.energy.phase, 0, self.energy)
-        self.energy_alone = Selection((self.energy_channel,))
+        self.energy_alone = Selection((self.energy_channel,), self.lines)
         self.energy_rate = finder.rate(ENERGY) or self.energy
         """The entry that says how much energy flows in a sample interval, if any does."""
         flow = (self.power, *self.power_lines, self.current, *self.current_lines, self.energy_rate)
@@ -151,15 +153,10 @@ class MeterPlan:
             for gauge in (self.energy_rate, *(energy for _, energy in self.side_flows))
         )
         """Whether what flows depends on the sample interval."""
-        self.line_gauges = tuple(
-            (
-                (self.voltage_lines[line] if self.voltage_lines else None) or self.voltage,
-                (self.power_lines[line] if self.power_lines else None) or self.power,
-                (self.current_lines[line] if self.current_lines else None) or self.current,
-            )
-            for line in range(self.lines)
-        )
-        """Of each line the entries of voltage, power and current."""
+        self.line_noises = tuple((gauge or self.voltage).noise for gauge in self.voltage_lines or (None,))
+        """How far the voltage of each line strays where it is simulated, as a fraction."""
+        self.pair_ratio = line_to_line_voltage(circuit) / circuit.voltage / math.sqrt(3)
+        """The voltage between two lines, where it is nominal, by what the angle between them makes of the two."""
         self._channels = tuple(self._all_channels(finder))
         self._selections: dict[tuple[Measurand, ...] | str, Selection] = {}
 
@@ -184,7 +181,7 @@ class MeterPlan:
         selection = self._selections.get(wanted)
         if selection is None:
             channels = tuple(self._select(frozenset(wanted)))
-            selection = self._keep(wanted, Selection(channels) if channels else self.energy_alone)
+            selection = self._keep(wanted, Selection(channels, self.lines) if channels else self.energy_alone)
         return selection
 
     def select_text(self, measurands: str) -> Selection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -100,9 +100,6 @@ hours, as meters in the field do."""
 
 UNIT_OFFSETS = {"K": 273.15, "Fahrenheit": 32.0}
 """What these units read at 0 degrees Celsius."""
-
-# Of each number of decimals: 2 MB at most.
-_TEXTS_KEPT = 16_384
 
 LINES = ("L1", "L2", "L3")
 LINE_TO_LINE = ("L1-L2", "L2-L3", "L3-L1")
@@ -215,31 +212,6 @@ def format_value(value: float) -> str:
     elif text.endswith(".0"):
         text = text[:-2]
     return "0" if text == "-0" else text
-
-
-class FixedTexts(dict[int, str]):
-    """The text of a number by how many units of its last decimal it is; as :func:`format_value` writes it.
-
-    A fleet shows the same few thousand voltages and currents again and again.
-    """
-
-    def __init__(self, decimals: int) -> None:
-        super().__init__()
-        self._divider = 10**decimals
-
-    def __missing__(self, units: int) -> str:
-        whole, rest = divmod(units, self._divider)
-        text = format_value(units / self._divider) if rest else str(whole)
-        if len(self) >= _TEXTS_KEPT:
-            self.clear()
-        self[units] = text
-        return text
-
-
-@cache
-def fixed_texts(decimals: int) -> FixedTexts:
-    """The texts of numbers with so many decimals."""
-    return FixedTexts(decimals)
 
 
 def read_number(value: Any) -> float | None:
