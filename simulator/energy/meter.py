@@ -256,8 +256,8 @@ class ConnectorMeter(MeterDisplay):
         energy = watts * elapsed_s / SECONDS_PER_HOUR
         if self._vehicle is not None:
             self._vehicle.take(energy, elapsed_s)
-        registers.add(registry.ACTIVE_IMPORT, energy)
-        if plan.lines == 3 and energy > 0:
+        registers.add_import(energy, registry.EVEN_SHARES if plan.lines_alike else ())
+        if plan.lines == 3 and energy > 0 and not plan.lines_alike:
             total = sum(reading.powers[1:])
             for line, power in enumerate(reading.powers[1:]):
                 registers.add(registry.FIRST_LINE + line, energy * (power / total if total > 0 else 1 / 3))

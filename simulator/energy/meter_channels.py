@@ -42,7 +42,7 @@ _INTERVAL_NUMBERS = {INTERVALS[measurand]: number for number, measurand in enume
 _VOLTAGE_NOISE = 0.005
 # Relative error of a few floating-point operations: 22.08 kW is not above a limit of 22,080 W.
 _NOISE = 1e-12
-# Of each unit: 2 MB at most.
+# Of each unit: 3 MB at most.
 _TEXTS_KEPT = 16_384
 # By the number of decimals that a sample has.
 _POWERS_OF_TEN = (1.0, 10.0, 100.0, 1000.0)

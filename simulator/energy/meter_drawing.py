@@ -48,24 +48,27 @@ def draw_reading(
     voltages = draw_voltages(plan, rng)
     if maximum <= 0:
         return no_flow(plan, voltages), 0.0
-    by_line = voltages[1:4] if plan.lines == 3 else voltages
+    # Lines that nothing tells apart draw the same.
+    alike = 3 if plan.lines_alike else 1
+    by_line = voltages if plan.lines == 1 else voltages[1:2] if plan.lines_alike else voltages[1:4]
     hold = plan.switches.limit_custom_values
     limit = maximum if hold else math.inf
     amperes = current_from_power(maximum, plan.circuit)
     amperage_limit = amperes if hold else math.inf
-    given = _draw_given_lines(plan.current, plan.current_lines, plan.lines, 1, amperage_limit, rng)
+    given = _draw_given_lines(plan.current, plan.current_lines, len(by_line), 1, amperage_limit, rng)
     entry_w = None
     if plan.energy_rate.base is not None:
         entry_w = fluctuated(plan.energy_rate, plan.energy_rate.base / sample_interval_s * SECONDS_PER_HOUR, limit, rng)
-    powers = _draw_powers(plan, by_line, given, entry_w, maximum, sample_interval_s, rng)
+    powers = _draw_powers(plan, by_line, given, entry_w, maximum, sample_interval_s, rng) * alike
     total = plan.power.settle(sum(powers), limit)
     currents = []
-    for line, (power, voltage, current) in enumerate(zip(powers, by_line, given, strict=True)):
+    for line, (voltage, current) in enumerate(zip(by_line, given, strict=True)):
         if current is None:
             gauge = _line_gauge(plan.current, plan.current_lines, line)
-            current = power / (voltage * plan.phases_per_line) if voltage > 0 else 0.0
+            current = powers[line] / (voltage * plan.phases_per_line) if voltage > 0 else 0.0
             current = gauge.settle(current, amperage_limit)
         currents.append(current)
+    currents *= alike
     mean = plan.current.settle(sum(currents) / plan.lines, amperage_limit)
     by_phase = plan.lines == 3
     reading = Reading(
@@ -91,13 +94,14 @@ def _draw_powers(
     hold = plan.switches.limit_custom_values
     share = maximum / plan.lines
     amperes = current_from_power(maximum, plan.circuit)
-    powers = _draw_given_lines(plan.power, plan.power_lines, plan.lines, plan.lines, share if hold else math.inf, rng)
+    given_limit = share if hold else math.inf
+    powers = _draw_given_lines(plan.power, plan.power_lines, len(voltages), plan.lines, given_limit, rng)
     fraction: float | None = None
     settled = []
     for line, (power, voltage, current) in enumerate(zip(powers, voltages, currents, strict=True)):
         if power is None:
             gauge = _line_gauge(plan.power, plan.power_lines, line)
-            limit = share if hold else math.inf
+            limit = given_limit
             if current is not None:
                 power = current * voltage * plan.phases_per_line
             elif entry_w is not None:
@@ -138,6 +142,8 @@ def _draw_given_lines(
 
     A line without a value of its own has that of the whole by ``divider``, one draw for all such lines.
     """
+    if main.base is None and not any(lines):
+        return [None] * count
     shared: float | None = None
     values: list[float | None] = []
     for line in range(count):
@@ -163,6 +169,9 @@ def draw_voltages(plan: MeterPlan, rng: Random) -> tuple[float, ...]:
     main = drawn(plan.voltage, nominal)
     if plan.lines == 1:
         return (main,)
+    if plan.lines_alike and not any(plan.line_to_line):
+        pair = plan.voltage.settle(between(plan, main, main))
+        return (main,) * 4 + (pair,) * 3
     lines = [main if gauge is None else drawn(gauge, nominal) for gauge in plan.voltage_lines]
     pairs = [
         plan.voltage.settle(between(plan, lines[index], lines[(index + 1) % 3]))
@@ -175,8 +184,7 @@ def draw_voltages(plan: MeterPlan, rng: Random) -> tuple[float, ...]:
 
 def between(plan: MeterPlan, one: float, other: float) -> float:
     """V between two lines 120 degrees apart, nominal where both are."""
-    nominal = plan.circuit.voltage
-    return line_to_line_voltage(plan.circuit) / nominal * math.sqrt((one * one + other * other + one * other) / 3)
+    return plan.pair_ratio * math.sqrt(one * one + other * other + one * other)
 
 
 def no_flow(plan: MeterPlan, voltages: tuple[float, ...] | None = None) -> Reading:

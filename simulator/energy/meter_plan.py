@@ -99,6 +99,7 @@ class MeterPlan:
         "line_noises",
         "line_to_line",
         "lines",
+        "lines_alike",
         "lowest_voltage",
         "pair_ratio",
         "phases_per_line",
@@ -153,6 +154,9 @@ class MeterPlan:
             for gauge in (self.energy_rate, *(energy for _, energy in self.side_flows))
         )
         """Whether what flows depends on the sample interval."""
+        lines = (*self.voltage_lines, *self.power_lines, *self.current_lines)
+        self.lines_alike = self.lines == 3 and not any(lines)
+        """Whether there are three lines and no entry tells one from the others."""
         self.line_noises = tuple((gauge or self.voltage).noise for gauge in self.voltage_lines or (None,))
         """How far the voltage of each line strays where it is simulated, as a fraction."""
         self.pair_ratio = line_to_line_voltage(circuit) / circuit.voltage / math.sqrt(3)

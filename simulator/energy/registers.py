@@ -36,6 +36,10 @@ def vehicle_shares(lines: int, used: int, power_factor: float) -> Shares:
     return (*by_line, *reactive)
 
 
+EVEN_SHARES = vehicle_shares(3, 3, 1.0)
+"""A third on each line, and nothing else."""
+
+
 class _Mark(NamedTuple):
     at: float
     shown: tuple[float, ...]
