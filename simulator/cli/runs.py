@@ -72,7 +72,7 @@ def go(
     trouble = LastTrouble(simulator.bus)
     if not (console or draws(None if as_json else sys.stdout, logs_here=logs_here)):
         simulator.news.append(_tell_news)
-    _allow_connections(len(plan.stations) * (2 if embedded else 1))
+    _allow_connections(len(plan.stations), 2 if embedded else 1)
     try:
         with (
             _folder(data_dir, environ, temporary=embedded) as folder,
@@ -108,14 +108,15 @@ def _folder(option: Path | None, environ: Mapping[str, str], *, temporary: bool)
         yield Path(name)
 
 
-def _allow_connections(number: int) -> None:
-    wanted = number + OTHER_FILES
+def _allow_connections(stations: int, files_each: int) -> None:
+    wanted = stations * files_each + OTHER_FILES
     allowed = allow_open_files(wanted)
     if allowed is not None:
+        fit = max(0, (allowed - OTHER_FILES) // files_each)
         tell(
-            f"warning: this process may open {allowed} files and needs about {wanted}: some stations will not connect; "
-            f"raise the hard limit (ulimit -Hn {wanted} as root, LimitNOFILE= of systemd, --ulimit nofile={wanted} of "
-            "docker), or run fewer with --stations"
+            f"warning: this process may open {allowed} files and needs about {wanted}: of the {stations} stations about "
+            f"{fit} will connect; raise the hard limit (ulimit -Hn {wanted} as root, LimitNOFILE={wanted} of systemd, "
+            f"--ulimit nofile={wanted} of docker), or run fewer with --stations"
         )
 
 

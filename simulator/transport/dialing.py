@@ -28,7 +28,7 @@ _PORTS_MEND = (
 _MENDS = {
     errno.EADDRNOTAVAIL: _PORTS_MEND,
     errno.EADDRINUSE: _PORTS_MEND,
-    errno.EMFILE: " (this process may open no more: raise the limit, ulimit -n)",
+    errno.EMFILE: " (this process may open no more: raise the limit, ulimit -n or LimitNOFILE)",
     errno.ENFILE: " (this machine may open no more: raise fs.file-max)",
 }
 # On Linux every address of 127.0.0.0/8 is this machine's. So many are tried at once; each has its own ports.

@@ -206,6 +206,7 @@ async def test_a_fleet_that_needs_more_files_than_allowed_is_warned(tmp_path: Pa
     limited = ["sh", "-c", 'ulimit -n 50; exec "$@"', "sh", sys.executable, "-m", "simulator"]
     run = await finished("run", config, "--duration", "0.2", "--data-dir", tmp_path / "data", command=limited)
     assert run.err.startswith("warning: this process may open 50 files and needs about ")
+    assert "stations about 0 will connect; raise the hard limit (ulimit -Hn" in run.err
     assert "ulimit -Hn" in run.err
     assert "Traceback" not in run.err
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
+import shutil
+import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +64,23 @@ async def test_further_loopback_addresses_are_taken_when_ports_run_out(kernel: K
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is nobody's address")
+def test_further_loopback_addresses_are_taken_by_a_real_kernel() -> None:
+    """In a network of its own, with ten ports for each address; skipped where a user may not make one."""
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user cannot make a network namespace")
+    script = Path(__file__).with_name("few_ports.py")
+    environ = {**os.environ, "PYTHONPATH": str(script.parents[2])}
+    command = [unshare, "-rn", sys.executable, str(script)]
+    run = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=30, check=False)
+    assert run.returncode == 0, run.stderr
+    taken, told = json.loads(run.stdout)
+    assert taken == {"127.0.0.1": 10, "127.0.0.2": 10, "127.0.0.3": 10, "127.0.0.4": 5}
+    # Where no further address is this machine's without being asked: one line, with the mend.
+    assert "wsOptions.localAddress" in told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is nobody's address")
 async def test_many_at_once_spread_as_well(kernel: Kernel) -> None:
     sources = Sources()
     taken: list[Any] = []
@@ -105,7 +127,7 @@ async def test_other_hosts_are_connected_to_from_where_the_system_says(kernel: K
     ("number", "part"),
     [
         (errno.EADDRNOTAVAIL, "list more addresses of this machine in wsOptions.localAddress"),
-        (errno.EMFILE, "raise the limit, ulimit -n"),
+        (errno.EMFILE, "raise the limit, ulimit -n or LimitNOFILE"),
         (errno.ENFILE, "raise fs.file-max"),
     ],
 )
