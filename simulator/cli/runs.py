@@ -114,9 +114,9 @@ def _allow_connections(stations: int, files_each: int) -> None:
     if allowed is not None:
         fit = max(0, (allowed - OTHER_FILES) // files_each)
         tell(
-            f"warning: this process may open {allowed} files and needs about {wanted}: of the {stations} stations about "
-            f"{fit} will connect; raise the hard limit (ulimit -Hn {wanted} as root, LimitNOFILE={wanted} of systemd, "
-            f"--ulimit nofile={wanted} of docker), or run fewer with --stations"
+            f"warning: this process may open {allowed} files and needs about {wanted}: of the {stations} stations "
+            f"about {fit} will connect; raise the hard limit (ulimit -Hn {wanted} as root, LimitNOFILE={wanted} "
+            f"of systemd, --ulimit nofile={wanted} of docker), or run fewer with --stations"
         )
 
 

@@ -9,6 +9,7 @@ import fcntl
 import json
 import socket
 import struct
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -37,7 +38,8 @@ async def main() -> None:
         await sources.connect("127.0.0.1", 9000, family=0, local=("127.0.0.1",))
     except OSError as error:
         told = connect_fault(error)
-    print(json.dumps([Counter(stream.socket.getsockname()[0] for stream in streams), told]))
+    found = Counter(stream.socket.getsockname()[0] for stream in streams)
+    sys.stdout.write(json.dumps([found, told]))
     for resource in (*streams, *listeners):
         await resource.aclose()
 
