@@ -44,12 +44,13 @@ class Haste:
                 self._task = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._abort)
             answered, self._answered = self._answered, []
-            for hash_id in answered:
-                station = simulator.fleet.get(hash_id)
-                # The readings that stations take by themselves must not become a second, third, … stream of them.
-                if station is not None and not station.lane.queued_transaction_messages:
-                    for transaction in station.sessions.running():
-                        station.sampling.take_sample(transaction)
+            with simulator.clock.outbox:  # as when timers fire
+                for hash_id in answered:
+                    station = simulator.fleet.get(hash_id)
+                    # The readings that stations take by themselves must not become a second, third, … stream of them.
+                    if station is not None and not station.lane.queued_transaction_messages:
+                        for transaction in station.sessions.running():
+                            station.sampling.take_sample(transaction)
             await trio.lowlevel.checkpoint()
 
 

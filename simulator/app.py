@@ -31,6 +31,7 @@ from simulator.following import RunFollower
 from simulator.ids import MessageIds
 from simulator.interrupts import STOP_SIGNALS
 from simulator.ocpp.validation import PayloadValidator
+from simulator.outbox import Outbox
 from simulator.run_log import Logs, RunWireFiles
 from simulator.station.journal import AnyRecord, NoJournal, StationPast
 from simulator.station.memory import NoStore
@@ -134,6 +135,7 @@ class Simulator:
         self._watch = watch
         self._interrupted = interrupted
         self.bus = EventBus()
+        self._outbox = Outbox()
         #: The latest frames of the OCPP wire; read only where somebody can look at them.
         memory = self.config.wire_log.memory
         self.wire = WireLog(self.bus, budget=memory) if self.has_ui and memory else None
@@ -214,7 +216,7 @@ class Simulator:
         if self.config.transport == "websocket" or not HAS_EPOLL:
             yield Dialer(limits=limits)
             return
-        async with open_hub() as hub:
+        async with open_hub(self._outbox) as hub:
             yield Dialer(limits=limits, hub=hub, hub_only=self.config.transport == "hub")
 
     async def _run(
@@ -228,6 +230,7 @@ class Simulator:
             start=max(time.time(), state.journal.latest if state else 0.0),
             speed=self.options.speed,
             grid=self.config.timer_grid / 1000,
+            outbox=self._outbox,
         )
         await root.start(self.clock.run)
         if self.options.embedded:
@@ -412,7 +415,7 @@ class Simulator:
             certificates=None if directory is None else partial(_certificates, directory / "certificates"),
         )
         if state is not None:
-            state.journal.open(self.clock.now)
+            state.journal.open(self.clock.now, self._outbox)
             identities = {each.hash_id: (each.station_id, each.entry.loaded.name) for each in self._plan.stations}
             await trio.to_thread.run_sync(state.reunite, identities)
             state.files.timed = self._timed

@@ -26,6 +26,8 @@ from math import ceil
 import outcome
 import trio
 
+from simulator.outbox import Outbox
+
 log = logging.getLogger("simulator.clock")
 
 # Cancelled timers stay in the heap until they come up; past this many the heap is rebuilt without them.
@@ -60,11 +62,14 @@ class Clock:
     :param start: virtual POSIX seconds at creation; the wall clock's by default.
     :param speed: virtual seconds per wall second, more than 0.
     :param grid: virtual seconds of a step of the timers; 0: every timer at its own instant.
+    :param outbox: holds back what is sent while timers fire; by default one of its own.
 
     Must be created inside a trio run; nothing fires before :meth:`run` is started in a nursery that its user owns.
     """
 
-    def __init__(self, *, start: float | None = None, speed: float = 1.0, grid: float = 0.0) -> None:
+    def __init__(
+        self, *, start: float | None = None, speed: float = 1.0, grid: float = 0.0, outbox: Outbox | None = None
+    ) -> None:
         if not speed > 0:
             raise ValueError(f"speed must be more than 0, not {speed}")
         self.speed = speed
@@ -72,6 +77,8 @@ class Clock:
         #: Wall seconds on trio's clock, of no fixed origin: for measuring how long a peer takes.
         self.wall = trio.lowlevel.current_clock().current_time
         self._wall_origin = self.wall()
+        self.outbox = Outbox() if outbox is None else outbox
+        self.outbox.now = self.wall
         self._step = grid / speed
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
@@ -147,7 +154,7 @@ class Clock:
             with trio.CancelScope(deadline=self.fires_at(deadline)) as self._wait:
                 await trio.sleep_forever()
             self._wait = None
-            while self._fire_due():
+            while self._fire_all_due():
                 # The first turn may come before that of the task just woken; the second cannot.
                 await trio.lowlevel.checkpoint()
                 await trio.lowlevel.checkpoint()
@@ -158,6 +165,10 @@ class Clock:
         if not step or deadline == float("inf"):
             return deadline
         return self._wall_origin + ceil((deadline - self._wall_origin) / step) * step
+
+    def _fire_all_due(self) -> bool:
+        with self.outbox:
+            return self._fire_due()
 
     def _fire_due(self) -> bool:
         """Make the calls that are due, but of each instant only the first; returns whether any is left.

@@ -190,22 +190,28 @@ E = TypeVar("E", bound=Event)
 class EventBus:
     """Readers by event type. Not a queue: a reader that needs one brings its own, bounded."""
 
-    __slots__ = ("_readers",)
+    __slots__ = ("_readers", "wire_is_read")
 
     def __init__(self) -> None:
+        #: Whether anybody reads :class:`FrameSent` or :class:`FrameReceived`.
+        self.wire_is_read = False
         self._readers: dict[type[Event], tuple[Callable[[Any], None], ...]] = {}
 
     def subscribe(self, kind: type[E], reader: Callable[[E], None]) -> Callable[[], None]:
         """Call ``reader(event)`` for each event of exactly that type; returns the call that ends it."""
-        self._readers[kind] = (*self._readers.get(kind, ()), reader)
+        self._become(kind, (*self._readers.get(kind, ()), reader))
 
         def unsubscribe() -> None:
             rest = list(self._readers.get(kind, ()))
             if reader in rest:
                 rest.remove(reader)
-            self._readers[kind] = tuple(rest)
+            self._become(kind, tuple(rest))
 
         return unsubscribe
+
+    def _become(self, kind: type[Event], readers: tuple[Callable[[Any], None], ...]) -> None:
+        self._readers[kind] = readers
+        self.wire_is_read = self.wanted(FrameSent) or self.wanted(FrameReceived)
 
     def wanted(self, kind: type[Event]) -> bool:
         """Whether anybody reads that type: a publisher may then save the trouble."""

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import trio
 
 from simulator.control.registry.secrets import without_secrets
-from simulator.station.calls import CallFailed
+from simulator.station.call_results import CallFailed
 from simulator.station.station import ChargingStation
 from simulator.telemetry.log import get_logger
 from ui_protocol.base import FailedResponse, StationsResponse

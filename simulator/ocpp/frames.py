@@ -191,9 +191,16 @@ def encode_payload(payload: object) -> bytes:
         return _encode(_without_lone_surrogates(msgspec.to_builtins(payload)))
 
 
-def frame_call(message_id: str, action: str, payload: bytes) -> str:
-    """A CALL of a payload that is JSON already. Id and action are words, with nothing that JSON would escape."""
-    return f'[2,"{message_id}","{action}",{payload.decode()}]'
+def frame_call(message_id: str, action: str, payload: bytes, transaction_id: int | None = None) -> bytes:
+    """A CALL of a payload that is a JSON object already, and does not name its transaction yet.
+
+    Id and action are words, with nothing that JSON would escape.
+    """
+    head = f'[2,"{message_id}","{action}",'
+    if transaction_id is None:
+        return b"%b%b]" % (head.encode(), payload)
+    comma = "" if payload == b"{}" else ","
+    return b"%b%b]" % (f'{head}{{"transactionId":{transaction_id}{comma}'.encode(), payload[1:])
 
 
 def encode_result(message_id: str, payload: object) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointErrorCode
 from simulator.ocpp.v16.messages import AuthorizeRequest, IdTagInfo
-from simulator.station.calls import CallFailed
+from simulator.station.call_results import CallFailed
 from simulator.station.known_tags import AuthorizationCache, LocalList, current
 from simulator.station.memory import SOON
 

@@ -16,13 +16,10 @@ Nothing here is a task: answers, deadlines and new work each move the line on.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Collection
-from functools import lru_cache
 from itertools import count
-from typing import Any, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
-import msgspec
 import outcome
 import trio
 
@@ -30,139 +27,31 @@ from simulator.clock import Timer
 from simulator.events import CallAnswered, CallErrorReceived, CallLost, CallSent, CallTimedOut, OddFrameReceived
 from simulator.ocpp.errors import read_error_code
 from simulator.ocpp.frames import CallError, CallResult, encode_call, frame_call
-from simulator.ocpp.v16.messages import RESPONSES, Request, Response, action_of, to_payload
-from simulator.ocpp.validation import PayloadValidator
+from simulator.ocpp.v16.messages import Request, Response, action_of, to_payload
+from simulator.outbox import Departure
+from simulator.station.answers import empty_answer, read_answer
+from simulator.station.call_results import (
+    BadAnswer,
+    CallFailed,
+    CallRefusedByPeer,
+    CallTimeout,
+    NotAllowed,
+    NotConnected,
+    Result,
+)
 from simulator.station.journal import TransactionMessage
+from simulator.station.queued_call import CallRules, Gate, QueuedCall, Shape, TransactionHandler
 from simulator.station.services import StationServices
 from simulator.transport.connection import ConnectionClosed
 
 R = TypeVar("R", bound=Response)
 
-#: The answer to a CALL as a struct, or the :class:`CallFailed` that stands for it.
-Result: TypeAlias = outcome.Value[Any] | outcome.Error
 
+class Post(Protocol):
+    """Whatever puts a frame on the wire, and notes when it has left."""
 
-class CallFailed(Exception):
-    """A CALL did not get its CALLRESULT; the text says why in a few words."""
-
-
-class NotConnected(CallFailed):
-    """There is no connection, or it went before the answer came."""
-
-
-class CallRefusedByPeer(CallFailed):
-    """The central system answered with a CALLERROR."""
-
-    def __init__(self, code: str, description: str) -> None:
-        super().__init__(f"{code}: {description}" if description else code)
-        self.code = code
-
-
-class CallTimeout(CallFailed):
-    """No answer within the deadline."""
-
-
-class BadAnswer(CallFailed):
-    """The CALLRESULT does not fit the OCPP schema of its action."""
-
-
-class NotAllowed(CallFailed):
-    """The station may not send this now (not registered), or at all (``commandsSupport``, invalid content)."""
-
-
-class Gate(enum.Enum):
-    """What the registration state lets the station send (OCPP 1.6 §4.2)."""
-
-    #: Nothing but BootNotification: the first answer has not come yet.
-    BOOTING = "booting"
-    #: BootNotification, and what the central system asks for by TriggerMessage.
-    PENDING = "pending"
-    #: Nothing but the next BootNotification, and no answers either.
-    REJECTED = "rejected"
-    #: Everything.
-    ACCEPTED = "accepted"
-    #: Nothing any more: the station has said all it had to say and is about to close the connection.
-    CLOSED = "closed"
-
-
-class TransactionHandler(Protocol):
-    """Whoever knows the transactions that the messages of the queue belong to."""
-
-    def wire_id(self, key: int) -> int:
-        """The central system's id, as far as it is known, of the transaction with that local key."""
-        ...
-
-    def answered(self, message: TransactionMessage, result: Result) -> None:
-        """Take the answer to a message, or the failure after its last attempt. It has left the queue."""
-        ...
-
-
-class Shape(Protocol):
-    """What contents have in common that differ in numbers and instants only: if one fits its schema, all do."""
-
-    proven: bool
-
-
-class QueuedCall:
-    """A CALL on its way: waiting, sent, or done."""
-
-    __slots__ = (
-        "action",
-        "attempts",
-        "checked",
-        "done",
-        "message",
-        "not_before",
-        "order",
-        "request",
-        "sent_at",
-        "shape",
-        "triggered",
-    )
-
-    def __init__(
-        self,
-        action: str,
-        request: Request[Any] | None,
-        done: Callable[[Result], None],
-        *,
-        order: int,
-        message: TransactionMessage | None = None,
-        shape: Shape | None = None,
-        triggered: bool = False,
-    ) -> None:
-        self.action = action
-        #: The content as a struct; None for a message that an earlier process has left.
-        self.request = request
-        #: The member of the transaction queue that this CALL delivers; None for a passing CALL.
-        self.message = message
-        self.done = done
-        #: Whether the content is known to fit its schema.
-        self.checked = False
-        #: What the content has in common with others, if anything.
-        self.shape = shape
-        self.order = order
-        self.triggered = triggered
-        self.attempts = 0 if message is None else message.attempts
-        #: Wall instant before which a retry must not leave.
-        self.not_before = 0.0
-        self.sent_at = 0.0
-
-    @property
-    def of_transaction(self) -> bool:
-        """Whether this is a member of the transaction queue."""
-        return self.message is not None
-
-
-class CallRules(msgspec.Struct):
-    """What the station's keys and template say about sending; asked anew each time."""
-
-    timeout: Callable[[], float]
-    attempts: Callable[[], int]
-    retry_interval: Callable[[], float]
-    supported: Callable[[str], bool]
-    validate: bool
-    strict: bool
+    def __call__(self, text: str | bytes, departure: Departure | None = None, /) -> None:
+        """Bytes are a text in UTF-8. :raises ConnectionClosed: there is no connection."""
 
 
 class CallLane:
@@ -170,6 +59,29 @@ class CallLane:
 
     :param tell: logs one line at a level (``warning``, ``error``) in the station's name.
     """
+
+    __slots__ = (
+        "_bus",
+        "_deadline",
+        "_due",
+        "_gate",
+        "_handler",
+        "_hash_id",
+        "_idle",
+        "_in_flight",
+        "_in_flight_id",
+        "_order",
+        "_passing",
+        "_post",
+        "_retry",
+        "_services",
+        "_station_id",
+        "_tell",
+        "_transaction",
+        "_transactions_after",
+        "_wall",
+        "rules",
+    )
 
     def __init__(
         self,
@@ -180,13 +92,15 @@ class CallLane:
         tell: Callable[[str, str], None],
     ) -> None:
         self._services = services
+        self._bus = services.bus
+        self._wall = services.clock.wall
         self._hash_id = hash_id
         self._station_id = station_id
         #: Replaced when the template changes.
         self.rules = rules
         self._tell = tell
         self._handler: TransactionHandler | None = None
-        self._post: Callable[[str], None] | None = None
+        self._post: Post | None = None
         self._gate = Gate.BOOTING
         # Lists, not deques: they are empty in nearly every station, and an empty deque takes 600 bytes.
         self._passing: list[QueuedCall] = []
@@ -242,8 +156,12 @@ class CallLane:
         """Name who knows the transactions. Must be done before a transaction message is queued."""
         self._handler = handler
 
-    def attach(self, post: Callable[[str], None], gate: Gate, *, first: Callable[[], None] = lambda: None) -> None:
-        """Use a freshly opened connection, which ``post(text)`` puts a frame on; ``first`` as for :meth:`open_gate`."""
+    def attach(self, post: Post, gate: Gate, *, first: Callable[[], None] = lambda: None) -> None:
+        """Use a freshly opened connection.
+
+        :param post: puts a frame on it, and notes in the call when it has left.
+        :param first: as for :meth:`open_gate`.
+        """
         self._post = post
         self.open_gate(gate, first=first)
 
@@ -265,7 +183,7 @@ class CallLane:
         self._stop_deadline()
         lost: list[QueuedCall] = []
         if self._in_flight is not None:
-            self._services.bus.publish(CallLost(self._hash_id, self._station_id, self._in_flight.action))
+            self._bus.publish(CallLost(self._hash_id, self._station_id, self._in_flight.action))
             if not self._in_flight.of_transaction:
                 lost.append(self._in_flight)
             else:
@@ -326,7 +244,7 @@ class CallLane:
     ) -> QueuedCall:
         """Send a passing CALL without waiting; ``done`` gets the answer or the failure, maybe before this returns."""
         action = action_of(request)
-        call = QueuedCall(action, request, done or _ignore, order=next(self._order), triggered=triggered)
+        call = QueuedCall(action, request, done or _ignore, next(self._order), triggered=triggered)
         refusal = self._refusal(call)
         if refusal is not None:
             call.done(outcome.Error(refusal))
@@ -348,7 +266,9 @@ class CallLane:
             refusal = NotAllowed(f"{message.action} is switched off by commandsSupport")
             self._handler.answered(message, outcome.Error(refusal))
             return
-        call = QueuedCall(message.action, request, _ignore, order=next(self._order), message=message, shape=shape)
+        call = QueuedCall(
+            message.action, request, _ignore, next(self._order), message, shape, attempts=message.attempts
+        )
         self._transaction.append(call)
         self._pump()
         # What has to wait may wait for hours, and has its content in the message as well.
@@ -372,15 +292,12 @@ class CallLane:
             content["transactionId"] = wire_id
         return content
 
-    def _frame(self, message_id: str, call: QueuedCall) -> str:
+    def _frame(self, message_id: str, call: QueuedCall) -> str | bytes:
         """The CALL. A transaction's id may only be known by now."""
         message = call.message
         if message is None:
             return encode_call(message_id, call.action, call.request)
-        payload = bytes(message.payload)
-        if (wire_id := self._wire_id(message)) is not None:
-            payload = b'{"transactionId":%d%b%b' % (wire_id, b"" if payload == b"{}" else b",", payload[1:])
-        return frame_call(message_id, call.action, payload)
+        return frame_call(message_id, call.action, bytes(message.payload), self._wire_id(message))
 
     def _done(self, call: QueuedCall, result: Result) -> None:
         if call.message is None:
@@ -418,7 +335,7 @@ class CallLane:
     def _pump(self) -> None:
         """Send the next CALL if the place on the wire is free."""
         while self._in_flight is None and self._post is not None:
-            call = self._next()
+            call = self._next() if self._passing or self._transaction else None
             if call is None:
                 return
             refusal = None if call.of_transaction else self._refusal(call)
@@ -431,7 +348,7 @@ class CallLane:
     def _next(self) -> QueuedCall | None:
         passing = self._passing[0] if self._passing else None
         transaction = self._transaction[0] if self._transaction and self._gate is Gate.ACCEPTED else None
-        if transaction is not None and transaction.not_before > self._services.clock.wall():
+        if transaction is not None and transaction.not_before and transaction.not_before > self._wall():
             self._wake_at(transaction.not_before)
             transaction = None
         after = self._transactions_after
@@ -457,8 +374,9 @@ class CallLane:
             if shape is not None:
                 shape.proven = True
         message_id = self._services.message_ids.next()
+        call.sent_at = self._wall()
         try:
-            self._post(self._frame(message_id, call))
+            self._post(self._frame(message_id, call), call)
         except ConnectionClosed:
             # The reader is about to see the same and will detach; a passing CALL fails like all others then.
             if not call.of_transaction:
@@ -466,11 +384,10 @@ class CallLane:
             self._post = None
             return
         call.attempts += 1
-        call.sent_at = self._services.clock.wall()
         self._in_flight = call
         self._in_flight_id = message_id
         self._wait_until(call.sent_at + self.rules.timeout())
-        self._services.bus.publish(CallSent(self._hash_id, self._station_id, call.action))
+        self._bus.publish(CallSent(self._hash_id, self._station_id, call.action))
 
     def _wake_at(self, wall: float) -> None:
         if self._retry is None or not self._retry.pending:
@@ -487,14 +404,14 @@ class CallLane:
         call = self._in_flight
         if call is None or text[4:-5] != self._in_flight_id or text[:4] != '[3,"' or text[-5:] != '",{}]':
             return False
-        answer = _empty_answer(self._services.validator, call.action)
+        answer = empty_answer(self._services.validator, call.action)
         if answer is None:
             return False
         self._in_flight = None
-        services = self._services
-        seconds = services.clock.wall() - call.sent_at
-        services.bus.publish(CallAnswered(self._hash_id, self._station_id, call.action, seconds))
-        self._finished(call, outcome.Value(answer))
+        seconds = self._wall() - call.sent_at
+        self._bus.publish(CallAnswered(self._hash_id, self._station_id, call.action, seconds))
+        # Those of transaction messages are read, never unwrapped.
+        self._finished(call, answer if call.message is not None else outcome.Value(answer.value))
         return True
 
     def on_result(self, frame: CallResult) -> None:
@@ -502,24 +419,26 @@ class CallLane:
         call = self._answered(frame.message_id, "CALLRESULT")
         if call is None:
             return
-        seconds = self._services.clock.wall() - call.sent_at
-        self._services.bus.publish(CallAnswered(self._hash_id, self._station_id, call.action, seconds))
+        seconds = self._wall() - call.sent_at
+        self._bus.publish(CallAnswered(self._hash_id, self._station_id, call.action, seconds))
         try:
-            answer = self._read_answer(call.action, frame.payload)
+            answer, doubt = read_answer(self._services.validator, self.rules, call.action, frame.payload)
         except BadAnswer as error:
             self._tell("error", str(error))
             self._failed(call, error)
-        else:
-            self._finished(call, outcome.Value(answer))
+            return
+        if doubt is not None:
+            self._tell("warning", doubt)
+        self._finished(call, outcome.Value(answer))
 
     def on_error(self, frame: CallError) -> None:
         """Take a CALLERROR that was received."""
         call = self._answered(frame.message_id, "CALLERROR")
         if call is None:
             return
-        seconds = self._services.clock.wall() - call.sent_at
+        seconds = self._wall() - call.sent_at
         code = str(read_error_code(frame.code))
-        self._services.bus.publish(
+        self._bus.publish(
             CallErrorReceived(self._hash_id, self._station_id, call.action, frame.code, frame.description, seconds)
         )
         self._tell("warning", f"the central system refused {call.action}: {frame.code} {frame.description}".rstrip())
@@ -531,26 +450,11 @@ class CallLane:
             odd = OddFrameReceived(
                 self._hash_id, self._station_id, f"orphan {kind}", f"no CALL waits for the id {message_id!r}"
             )
-            self._services.bus.publish(odd)
+            self._bus.publish(odd)
             self._tell("warning", f"ignored a {kind} for the id {message_id!r}: no CALL waits for it")
             return None
         self._in_flight = None
         return call
-
-    def _read_answer(self, action: str, payload: object) -> Any:
-        kind = RESPONSES[action]
-        violation = self._services.validator.response(action, payload) if self.rules.validate else None
-        if violation is not None and self.rules.strict:
-            raise BadAnswer(f"the answer to {action} is invalid: {violation.description}")
-        try:
-            answer = msgspec.convert(payload, kind)
-        except msgspec.ValidationError as error:
-            detail = violation.description if violation is not None else str(error)
-            raise BadAnswer(f"the answer to {action} is invalid: {detail}") from None
-        if violation is not None:
-            # Central systems in the field add members or write null for "absent". What can be read is used.
-            self._tell("warning", f"the answer to {action} breaks the OCPP schema: {violation.description}")
-        return answer
 
     def _wait_until(self, due: float) -> None:
         """Give the answer that is waited for until ``due``.
@@ -568,12 +472,12 @@ class CallLane:
         self._deadline = None
         if call is None:
             return
-        if self._due > self._services.clock.wall():
+        if self._due > self._wall():
             self._deadline = self._services.clock.call_at_wall(self._due, self._time_out)
             return
         self._in_flight = None
-        seconds = self._services.clock.wall() - call.sent_at
-        self._services.bus.publish(CallTimedOut(self._hash_id, self._station_id, call.action))
+        seconds = self._wall() - call.sent_at
+        self._bus.publish(CallTimedOut(self._hash_id, self._station_id, call.action))
         self._tell("warning", f"no answer to {call.action} within {seconds:.0f} s")
         self._failed(call, CallTimeout(f"no response from the central system within {seconds:.0f} s"))
 
@@ -582,7 +486,7 @@ class CallLane:
             self._finished(call, outcome.Error(error))
             return
         if call.attempts < max(1, self.rules.attempts()):
-            call.not_before = self._services.clock.wall() + self.rules.retry_interval() * call.attempts
+            call.not_before = self._wall() + self.rules.retry_interval() * call.attempts
             self._pump()
             return
         self._tell("error", f"{call.action} is given up after {call.attempts} attempt(s): {error}")
@@ -610,15 +514,6 @@ class CallLane:
         if self._idle is not None and self._is_idle():
             self._idle.set()
             self._idle = None
-
-
-@lru_cache(maxsize=256)
-def _empty_answer(validator: PayloadValidator, action: str) -> Response | None:
-    """The answer to that action that says nothing, where its schema allows it; the same object for all."""
-    if validator.response(action, {}) is not None:
-        return None
-    answer: Response = msgspec.convert({}, RESPONSES[action])
-    return answer
 
 
 def _ignore(_: object) -> None:

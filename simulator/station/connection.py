@@ -13,8 +13,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import trio
 
 from simulator.clock import Alarm
-from simulator.events import Connected, ConnectFailed, Disconnected, OddFrameReceived
+from simulator.events import Connected, ConnectFailed, Disconnected, FrameReceived, FrameSent, OddFrameReceived
 from simulator.ocpp.frames import Call, CallError, CallResult, Ignored, Malformed, parse_frame
+from simulator.outbox import Departure
 from simulator.transport.backoff import Backoff
 from simulator.transport.connection import Connection, ConnectionClosed, OpenFailed
 
@@ -53,6 +54,8 @@ class Line:
         self._backoff = Backoff(exponential=template.reconnect_exponential_delay)
         self._retries_left = self._retries()
         self._alarm = Alarm(station.clock)
+        self._bus = station.services.bus
+        self._outbox = station.clock.outbox
         self._hold = False
         #: The next attempt follows at once, whatever became of this one.
         self._at_once = False
@@ -115,16 +118,18 @@ class Line:
         self._backoff.reset()
         self._retries_left = self._retries()
 
-    def send(self, text: str) -> None:
+    def send(self, text: str | bytes) -> None:
         """Put one frame on the wire; without a connection it is dropped (the conversation it belonged to is gone)."""
         with contextlib.suppress(ConnectionClosed):
             self._post(text)
 
-    def _post(self, text: str) -> None:
+    def _post(self, text: str | bytes, departure: Departure | None = None) -> None:
+        """Put a frame on the wire, at the end of the pass if one is under way. Bytes are a text in UTF-8."""
         if self._connection is None:
             raise ConnectionClosed(1006, "not connected")
-        self._connection.post(text)
-        self._station.saw_frame(sent=True, text=text)
+        self._outbox.put(self._connection, text, departure)
+        if self._bus.wire_is_read:
+            self._station.publish(FrameSent, text if isinstance(text, str) else text.decode())
 
     async def ping(self, timeout: float) -> float:
         """Round trip of a WebSocket ping in wall seconds. :raises ConnectionClosed: no pong within ``timeout``."""
@@ -229,7 +234,8 @@ class Line:
             station.publish(OddFrameReceived, "binary", f"{len(message)} bytes")
             station.log.warning("ignored a binary frame of %s bytes: OCPP-J is text", len(message))
             return
-        station.saw_frame(sent=False, text=message)
+        if self._bus.wire_is_read:
+            station.publish(FrameReceived, message)
         if station.lane.on_plain_answer(message):
             return
         frame = parse_frame(message)

@@ -104,6 +104,8 @@ class Queued(Record, tag="queued"):
     transaction: int | None = None
     register: Register | None = None
     data: Any = None
+    answered: int | None = None
+    """Messages up to this number were answered meanwhile, the ids of transactions not among the answers."""
 
 
 class Ended(Record, tag="ended"):
@@ -154,6 +156,8 @@ class StationPast(Record, tag="station"):
             self._begin(record.transaction)
             self._queue(record.message)
         elif isinstance(record, Queued):
+            if record.answered is not None:
+                self._answer(Answered(record.answered))
             self._read(record)
             if record.message is not None:
                 self._queue(record.message)
@@ -267,8 +271,12 @@ class TransactionJournal(Protocol):
         """The station is no more in this process; what is left of it waits for its return."""
         ...
 
-    def write(self, hash_id: str, record: AnyRecord, *, lazily: bool = False) -> None:
-        """Store a record: at once, or ``lazily`` before the next one that is stored at once, within a second."""
+    def write(self, hash_id: str, record: AnyRecord) -> None:
+        """Store a record before any message leaves."""
+        ...
+
+    def write_later(self, hash_id: str, record: Callable[[], AnyRecord | None]) -> None:
+        """Ask for a record within a few seconds of wall time, and store it unless there is none any more."""
         ...
 
 
@@ -282,5 +290,8 @@ class NoJournal:
     def leave(self, hash_id: str) -> None:
         """Nothing waits."""
 
-    def write(self, hash_id: str, record: AnyRecord, *, lazily: bool = False) -> None:
+    def write(self, hash_id: str, record: AnyRecord) -> None:
         """Nothing is stored."""
+
+    def write_later(self, hash_id: str, record: Callable[[], AnyRecord | None]) -> None:
+        """Nothing is asked for."""

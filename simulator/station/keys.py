@@ -46,6 +46,12 @@ _GIVEN: dict[tuple[object, ...], tuple[StationTemplate, dict[str, Key]]] = {}
 _MOST_GIVEN = 512
 
 
+@lru_cache(maxsize=1024)
+def _items(text: str) -> tuple[str, ...]:
+    """The items of a comma-separated list."""
+    return tuple(item for part in text.split(",") if (item := part.strip()))
+
+
 @lru_cache(maxsize=4096)
 def _whole(text: str) -> int | None:
     """A whole number; None for what is unreadable or beyond all sense."""
@@ -176,7 +182,7 @@ class ConfigurationKeys:
 
     def items(self, name: str) -> list[str]:
         """A comma-separated list without empty items."""
-        return [item for part in self.text(name).split(",") if (item := part.strip())]
+        return list(_items(self.text(name)))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import msgspec
 import outcome
 
 from simulator.ocpp.v16.messages import Request, action_of, read_request, to_payload
-from simulator.station.calls import Result
+from simulator.station.call_results import Result
 
 if TYPE_CHECKING:
     from simulator.station.station import ChargingStation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import outcome
@@ -12,8 +11,10 @@ from simulator.clock import Alarm, Timer
 from simulator.events import Registered
 from simulator.ocpp.v16.enums import RegistrationStatus
 from simulator.ocpp.v16.messages import BootNotificationRequest, BootNotificationResponse, HeartbeatRequest
-from simulator.station.calls import CallFailed, Gate, Result
+from simulator.station.call_results import CallFailed, Result
+from simulator.station.calls import Post
 from simulator.station.memory import SOON
+from simulator.station.queued_call import Gate
 from simulator.timestamps import parse_timestamp
 from simulator.transport.connection import ConnectionClosed
 
@@ -66,7 +67,7 @@ class Registration:
         self._attached = None
         self._again = Alarm(self._station.clock)
 
-    def attach(self, post: Callable[[str], None]) -> None:
+    def attach(self, post: Post) -> None:
         """A connection is open: pass it to the outgoing lane with what may be said on it."""
         gate = {
             None: Gate.BOOTING,

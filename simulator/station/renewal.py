@@ -15,7 +15,7 @@ import trio
 from simulator.clock import Timer
 from simulator.ocpp.v16.enums import GenericStatus
 from simulator.ocpp.v16.messages import SignCertificateRequest
-from simulator.station.calls import CallFailed
+from simulator.station.call_results import CallFailed
 from simulator.station.pki import (
     BadCertificate,
     check_signed,

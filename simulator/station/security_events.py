@@ -16,7 +16,7 @@ import outcome
 from simulator.clock import Timer
 from simulator.ocpp.errors import ErrorCode
 from simulator.ocpp.v16.messages import SecurityEventNotificationRequest
-from simulator.station.calls import CallRefusedByPeer, NotAllowed, NotConnected, Result
+from simulator.station.call_results import CallRefusedByPeer, NotAllowed, NotConnected, Result
 from simulator.station.memory import LATER, SOON
 from simulator.timestamps import format_timestamp
 

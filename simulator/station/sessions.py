@@ -11,7 +11,7 @@ from simulator.energy.meter import ConnectorMeter
 from simulator.events import TransactionStarted, TransactionStopped
 from simulator.ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, Reason
 from simulator.ocpp.v16.messages import IdTagInfo, StartTransactionRequest, StopTransactionRequest
-from simulator.station.calls import Result
+from simulator.station.call_results import Result
 from simulator.station.connector import Start
 from simulator.station.journal import UNKNOWN_ID
 from simulator.station.memory import LATER

@@ -16,15 +16,13 @@ from simulator.clock import Alarm, Clock
 from simulator.events import (
     ConnectorStatusChanged,
     Event,
-    FrameReceived,
-    FrameSent,
     StationChanged,
     StationStarted,
     StationStopped,
 )
 from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason, RegistrationStatus
 from simulator.station.authorization import Authorization
-from simulator.station.calls import CallLane, CallRules, Gate
+from simulator.station.calls import CallLane
 from simulator.station.charging_limits import ChargingLimits
 from simulator.station.connection import Line
 from simulator.station.connector import Connector
@@ -38,6 +36,7 @@ from simulator.station.meter_signing import MeterSigning
 from simulator.station.metering import connector_meter
 from simulator.station.notices import Notices
 from simulator.station.presence import Presence
+from simulator.station.queued_call import CallRules, Gate
 from simulator.station.registration import Registration, clock_offset
 from simulator.station.reservations import Reservations
 from simulator.station.sampling import Sampling
@@ -563,12 +562,6 @@ class ChargingStation:
     def publish(self, kind: type[Event], *details: Any) -> None:
         """Publish an event in the station's name."""
         self.services.bus.publish(kind(self.info.hash_id, self.info.station_id, *details))
-
-    def saw_frame(self, *, sent: bool, text: str) -> None:
-        """Tell the readers of the wire, if there are any."""
-        kind = FrameSent if sent else FrameReceived
-        if self.services.bus.wanted(kind):
-            self.publish(kind, text)
 
     @property
     def registration_status(self) -> RegistrationStatus | None:

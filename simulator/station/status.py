@@ -10,7 +10,7 @@ import outcome
 from simulator.clock import Timer
 from simulator.ocpp.v16.enums import ChargePointErrorCode
 from simulator.ocpp.v16.messages import StatusNotificationRequest
-from simulator.station.calls import Result
+from simulator.station.call_results import Result
 from simulator.timestamps import format_timestamp
 
 if TYPE_CHECKING:

@@ -34,7 +34,8 @@ from simulator.station.transaction import Transaction
 from simulator.templates.model import ConnectorTemplate
 
 if TYPE_CHECKING:
-    from simulator.station.calls import Result, Shape
+    from simulator.station.call_results import Result
+    from simulator.station.queued_call import Shape
     from simulator.station.sessions import Sessions
     from simulator.station.station import ChargingStation
 
@@ -56,6 +57,8 @@ class TransactionBook:
         self._next_key = 1
         #: MeterValues that the central system has not answered.
         self._readings = 0
+        #: The last message whose answer the journal does not know of; it does no harm if it never does.
+        self._answered: int | None = None
         #: Whether the user has been told that they are too many.
         self._told_thinned = False
         station.lane.hand_over(self)
@@ -116,7 +119,8 @@ class TransactionBook:
             key = transaction.key
             register = transaction.register = reading(transaction, self._station.now())
         kept_data = None if data is None else to_payload(data)
-        self._journal.write(self._hash_id, Queued(message, key, register, kept_data))
+        answered, self._answered = self._answered, None
+        self._journal.write(self._hash_id, Queued(message, key, register, kept_data, answered))
 
     def _thin_out(self) -> None:
         """Too many readings wait, for hours without a connection perhaps: leave out every second one in between."""
@@ -166,12 +170,13 @@ class TransactionBook:
 
     def answered(self, message: TransactionMessage, result: Result) -> None:
         """Take the answer to a message, or the failure after its last attempt."""
+        transaction = None if message.transaction is None else self._transactions.get(message.transaction)
         if message.action == "MeterValues":
             self._readings -= 1
             self._told_thinned = self._told_thinned and self._readings > 0
-        transaction = None if message.transaction is None else self._transactions.get(message.transaction)
+            self._note_answer(message.number)
         if transaction is None:
-            self._journal.write(self._hash_id, Answered(message.number), lazily=True)
+            self._note_answer(message.number)
             return
         transaction.undelivered -= 1
         if message.action == "StartTransaction":
@@ -182,11 +187,19 @@ class TransactionBook:
             # First what follows it: readings that are sent after it still need the transaction.
             self._sessions.stop_answered(transaction, result)
             self._journal.write(self._hash_id, Answered(message.number, transaction.key, stopped=True))
-        else:
-            # At worst these values are told twice.
-            self._journal.write(self._hash_id, Answered(message.number), lazily=True)
         if transaction.ended and transaction.undelivered == 0:
             self._transactions.pop(transaction.key, None)
+
+    def _note_answer(self, number: int) -> None:
+        """Let the next record tell of an answer: at worst the message is sent twice."""
+        if self._answered is None:
+            self._journal.write_later(self._hash_id, self._late_answer)
+        self._answered = number
+
+    def _late_answer(self) -> Answered | None:
+        """The record of the answers that no other record has told."""
+        answered, self._answered = self._answered, None
+        return None if answered is None else Answered(answered)
 
     # -- from process to process -------------------------------------------------------------------------------------
 

@@ -59,11 +59,20 @@ def station_mark(hash_id: str) -> str:
     return hash_id[:STATION_DIGITS]
 
 
-def line_of(station: str, number: int, instant: float, record: Any) -> bytes:
-    """One line, its end included. ``instant``: the process's virtual POSIX seconds."""
-    mark = station.encode()
-    body = b"%b %d %.3f %b %b" % (mark, number, instant, _encode(record), mark)
+def json_of(record: Any) -> bytes:
+    """A record as it stands in a line."""
+    return _encode(record)
+
+
+def line_of(station: bytes, number: int, instant: bytes, json: bytes) -> bytes:
+    """One line, its end included. ``instant``: as :func:`instant_of` writes it."""
+    body = b"%b %d %b %b %b" % (station, number, instant, json, station)
     return b"%08x %b\n" % (crc32(body), body)
+
+
+def instant_of(posix: float) -> bytes:
+    """An instant of the process's virtual time, POSIX seconds, as it stands in a line."""
+    return b"%.3f" % posix
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """The transaction journal of one process: a file that every step of every transaction is appended to.
 
-A record is one ``os.write`` before its message leaves, on the calling task, for a hop to a thread would cost more. What
-the system has taken survives the end of the process, also ``kill -9``; a task of the root nursery brings it to the
+Records are handed to the operating system before their messages leave, on the calling task, for a hop to a thread would
+cost more: each in one ``os.write`` or, where the outbox holds messages back, all of a pass over many stations in one.
+What the system has taken survives the end of the process, also ``kill -9``; a task of the root nursery brings it to the
 disk at most once a second, which is what a failure of the whole machine can take.
 
 The files are numbered. At the start, and whenever the file has grown too large, a new one begins with what is left of
@@ -20,13 +21,26 @@ from typing import Any, Generic
 
 import trio
 
-from simulator.storage.journal_lines import NOBODY, JournalReader, Kinds, P, line_of, station_mark
+from simulator.outbox import Outbox
+from simulator.storage.journal_lines import (
+    NOBODY,
+    JournalReader,
+    Kinds,
+    P,
+    instant_of,
+    json_of,
+    line_of,
+    station_mark,
+)
 from simulator.telemetry.log import get_logger
 
 log = get_logger("simulator.storage")
 
 #: Wall seconds between two times that what was written is brought to the disk.
 SYNC_EVERY = 1.0
+#: Wall seconds that records which may come later have for it: the readings that were answered meanwhile are told again
+#: after a kill, which does no harm.
+LATER = 3.0
 #: Wall seconds before the next attempt to write after one has failed.
 RETRY_AFTER = 30.0
 #: Bytes of the file that make it worth a new one, and how often larger than its beginning it must have grown.
@@ -58,8 +72,13 @@ class FileJournal(Generic[P]):
         self._size = 0
         self._large = LARGE
         self._line = 0
-        #: Lines that the operating system does not have yet.
-        self._lines: list[bytes] = []
+        #: Records that the operating system does not have yet: of whom, and their JSON.
+        self._records: list[tuple[str, bytes]] = []
+        #: Who makes the records that may come later, by hashId.
+        self._later: dict[str, Callable[[], Any]] = {}
+        #: When they are asked, on trio's clock.
+        self._late_at = 0.0
+        self._outbox: Outbox | None = None
         self._written = trio.Event()
 
     # -- start and end -----------------------------------------------------------------------------------------------
@@ -89,9 +108,16 @@ class FileJournal(Generic[P]):
         self.latest = reader.latest
         self._line = reader.number or 0  # the files are read as one
 
-    def open(self, now: Callable[[], float]) -> None:
-        """Begin this run's file. ``now``: the process's virtual time."""
+    def open(self, now: Callable[[], float], outbox: Outbox | None = None) -> None:
+        """Begin this run's file.
+
+        :param now: the process's virtual time.
+        :param outbox: holds messages back; the records of a pass are then written together, before its messages leave.
+        """
         self._now = now
+        self._outbox = outbox
+        if outbox is not None:
+            outbox.before_frames(self._flush)
         self._begin_file()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -110,6 +136,11 @@ class FileJournal(Generic[P]):
             await self._written.wait()
             await trio.sleep(SYNC_EVERY)
             self._written = trio.Event()
+            if self._later:
+                if trio.current_time() < self._late_at:
+                    self._written.set()
+                else:
+                    self._ask_for_late()
             await self._bring_to_disk()
             if self._size > self._large:
                 self._begin_file()
@@ -118,6 +149,9 @@ class FileJournal(Generic[P]):
 
     def close(self) -> None:
         """The run has ended. Nothing is written any more."""
+        self._ask_for_late()
+        if self._outbox is not None:
+            self._outbox.before_frames(None)
         self._append(NOBODY, self._kinds.past())  # keeps the time
         file, self._file = self._file, None
         if file is not None:
@@ -155,29 +189,35 @@ class FileJournal(Generic[P]):
         self._absent.pop(mark, None)
         self._append(mark, self._kinds.past())
 
-    def write(self, hash_id: str, record: Any, *, lazily: bool = False) -> None:
-        """Store a record: at once, or ``lazily`` with the next one, at the latest when the disk is next brought up
-        to date."""
-        self._append(station_mark(hash_id), record, lazily=lazily)
+    def write(self, hash_id: str, record: Any) -> None:
+        """Store a record: at once or, while the outbox holds messages back, before they leave."""
+        self._append(station_mark(hash_id), record)
 
-    def _append(self, mark: str, record: Any, *, lazily: bool = False) -> None:
+    def write_later(self, hash_id: str, record: Callable[[], Any]) -> None:
+        """Ask for a record in :data:`LATER` or a little more, and store it unless there is none any more."""
+        if not self._later:
+            self._late_at = trio.current_time() + LATER
+            self._written.set()
+        self._later[hash_id] = record
+
+    def _append(self, mark: str, record: Any) -> None:
         if self._file is None:
             return
-        self._line += 1
-        line = line_of(mark, self._line, self._now(), record)
-        self._size += len(line)
-        self._lines.append(line)
-        if not lazily:
+        self._records.append((mark, json_of(record)))
+        if self._outbox is None or not self._outbox.held:
             self._flush()
-        elif not self._written.is_set():
-            self._written.set()
 
     def _flush(self) -> None:
-        """Hand what is waiting to the operating system."""
-        if self._file is None or not self._lines:
+        """Hand what is waiting to the operating system, in one write."""
+        if self._file is None or not self._records:
             return
-        lines = self._lines[0] if len(self._lines) == 1 else b"".join(self._lines)
-        self._lines.clear()
+        records, self._records = self._records, []
+        instant, number = instant_of(self._now()), self._line
+        self._line += len(records)
+        lines = b"".join(
+            [line_of(mark.encode(), count, instant, json) for count, (mark, json) in enumerate(records, number + 1)]
+        )
+        self._size += len(lines)
         try:
             if os.write(self._file, lines) != len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -186,6 +226,14 @@ class FileJournal(Generic[P]):
         else:
             if not self._written.is_set():
                 self._written.set()
+
+    def _ask_for_late(self) -> None:
+        """Store what was to be written later, where it has not come with another record."""
+        late, self._later = self._later, {}
+        for hash_id, make in late.items():
+            if self._file is not None and (record := make()) is not None:
+                self._records.append((station_mark(hash_id), json_of(record)))
+        self._flush()
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -250,7 +298,7 @@ class FileJournal(Generic[P]):
                 error.strerror or error,
             )
         self._failed = True
-        self._lines.clear()
+        self._records.clear()
         self._written.set()
         if self._file is not None:
             with contextlib.suppress(OSError):

@@ -141,8 +141,8 @@ class Connection(Protocol):
     #: DER of the certificate authority that the peer's chain led to; empty without TLS or without a check.
     trust_anchor: bytes
 
-    def post(self, text: str) -> None:
-        """Queue one text message; never waits.
+    def post(self, text: str | bytes) -> None:
+        """Queue one text message; never waits. Bytes are a text in UTF-8.
 
         A peer that takes nothing for ``Limits.send_timeout``, or lets more than ``Limits.send_buffer`` pile up, ends
         the connection with code 1006 and "peer does not read".

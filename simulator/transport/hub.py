@@ -26,6 +26,7 @@ from itertools import count
 
 import trio
 
+from simulator.outbox import Outbox
 from simulator.supervision import leaves
 from simulator.transport.connection import GOING_AWAY, INTERNAL_ERROR, Limits
 from simulator.transport.hub_connection import READABLE, WRITABLE, HubConnection
@@ -42,7 +43,8 @@ _BATCH = 256
 class Hub:
     """The epoll set of a process and the connections in it. Made by :func:`open_hub`."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: Outbox | None = None) -> None:
+        self._outbox = Outbox() if outbox is None else outbox
         self._epoll = select.epoll()
         self._connections: dict[int, HubConnection] = {}
         self._deadlines: list[tuple[float, int, HubConnection]] = []
@@ -139,18 +141,19 @@ class Hub:
         """Serve the sockets that are ready, at most a batch of them; returns how many."""
         connections = self._connections
         ready = self._epoll.poll(0, _BATCH)
-        for fd, events in ready:
-            connection = connections.get(fd)
-            if connection is None:
-                # Closed by one that was served before it.
-                continue
-            try:
-                if events & WRITABLE or not connection.mask & READABLE:
-                    connection.writable()
-                if events & ~WRITABLE and connection.mask & READABLE:
-                    connection.readable()
-            except Exception:
-                self._failed(connection)
+        with self._outbox:
+            for fd, events in ready:
+                connection = connections.get(fd)
+                if connection is None:
+                    # Closed by one that was served before it.
+                    continue
+                try:
+                    if events & WRITABLE or not connection.mask & READABLE:
+                        connection.writable()
+                    if events & ~WRITABLE and connection.mask & READABLE:
+                        connection.readable()
+                except Exception:
+                    self._failed(connection)
         return len(ready)
 
     def _serve(self, connection: HubConnection, data: bytes) -> None:
@@ -176,13 +179,15 @@ class Hub:
 
 
 @contextlib.asynccontextmanager
-async def open_hub() -> AsyncIterator[Hub]:
+async def open_hub(outbox: Outbox | None = None) -> AsyncIterator[Hub]:
     """A hub for the time of an ``async with``. Its connections should end before it; what is left is cut off.
+
+    :param outbox: holds back what is sent while the sockets of one round are read.
 
     A cancellation from outside ends the body, and only then the hub: connections that close because of it can still
     say so to their peers.
     """
-    hub = Hub()
+    hub = Hub(outbox)
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:

@@ -146,10 +146,10 @@ class HubConnection:
 
     # -- what a station uses; see Connection -------------------------------------------------------------------------
 
-    def post(self, text: str) -> None:
+    def post(self, text: str | bytes) -> None:
         """See :class:`~simulator.transport.connection.Connection`."""
         if self._end is None:
-            self._send(client_frame(TEXT, text.encode()))
+            self._send(client_frame(TEXT, text.encode() if isinstance(text, str) else text))
         if self._end is not None:
             raise self._closed()
 

@@ -121,13 +121,13 @@ class Link:
 
     # -- what a station uses; see Connection -------------------------------------------------------------------------
 
-    def post(self, text: str) -> None:
+    def post(self, text: str | bytes) -> None:
         """See :class:`~simulator.transport.connection.Connection`."""
         if self._end is None and self._outbox.size > self._limits.send_buffer:
             self._stalled()
         if self._end is not None:
             raise ConnectionClosed(*self._end)
-        self._outbox.put(self._engine.frame(text))
+        self._outbox.put(self._engine.frame(text if isinstance(text, str) else text.decode()))
 
     async def receive(self) -> str | bytes:
         """See :class:`~simulator.transport.connection.Connection`. One task at a time."""

@@ -26,8 +26,11 @@ from simulator.ocpp.v16.messages import (
     StatusNotificationResponse,
 )
 from simulator.ocpp.validation import PayloadValidator
-from simulator.station.calls import CallLane, CallRules, CallTimeout, Gate, NotAllowed, NotConnected, Result
+from simulator.outbox import Departure
+from simulator.station.call_results import CallTimeout, NotAllowed, NotConnected, Result
+from simulator.station.calls import CallLane
 from simulator.station.journal import TransactionMessage
+from simulator.station.queued_call import CallRules, Gate
 from simulator.station.services import StationServices
 from simulator.transport.connection import ConnectionClosed
 from simulator.transport.websocket import Dialer
@@ -84,7 +87,7 @@ class Bench:
         self.dead = False
         self.lane.attach(self.post, gate)
 
-    def post(self, text: str) -> None:
+    def post(self, text: str | bytes, departure: Departure | None = None, /) -> None:
         if self.dead:
             raise ConnectionClosed(1006, "dead")
         self.wire.append(json.loads(text))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -10,7 +12,7 @@ from simulator.clock import Alarm, Clock
 from simulator.telemetry.process import SpeedProbe
 
 
-async def started(nursery: trio.Nursery, **options: float) -> Clock:
+async def started(nursery: trio.Nursery, **options: Any) -> Clock:
     clock = Clock(**options)
     await nursery.start(clock.run)
     return clock

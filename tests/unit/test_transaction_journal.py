@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.app import JOURNAL_KINDS
+from simulator.outbox import Outbox
 from simulator.station.journal import (
     Answered,
     AnyRecord,
@@ -31,7 +32,7 @@ from simulator.station.journal import (
     thinned_out,
 )
 from simulator.storage import transaction_journal
-from simulator.storage.journal_lines import JournalReader, line_of, station_mark
+from simulator.storage.journal_lines import JournalReader, instant_of, json_of, line_of, station_mark
 from simulator.storage.transaction_journal import FileJournal
 
 STATIONS = [f"{digit}" * 96 for digit in "ab"]
@@ -53,6 +54,8 @@ class Life:
         self.clock = 0.0
         #: What the central system has seen: all that was answered, and what may have arrived.
         self.seen: set[tuple[int, str, str]] = set()
+        #: The last readings that were answered, until a record tells it.
+        self.answered: int | None = None
 
     def message(self, action: str, **payload: Any) -> TransactionMessage:
         self.number += 1
@@ -74,11 +77,15 @@ class Life:
     def step(self, choice: str) -> None:
         if choice == "answer" and self.queue:
             message = self.queue.pop(0)
+            if message.action == "MeterValues":
+                self.answered = message.number
+                self.sent()
+                return
             started = message.action == "StartTransaction"
             self.records.append(
                 Answered(
                     message.number,
-                    message.transaction if message.action != "MeterValues" else None,
+                    message.transaction,
                     1000 + (message.transaction or 0) if started else None,
                     stopped=message.action == "StopTransaction",
                 )
@@ -93,19 +100,28 @@ class Life:
             self.write(Begun(kept, message), message)
         elif choice == "sample" and self.running is not None:
             message = self.message("MeterValues")
-            self.write(Queued(message, self.running, Register(int(self.clock), self.clock, self.clock)), message)
+            register = Register(int(self.clock), self.clock, self.clock)
+            self.write(Queued(message, self.running, register, answered=self.answered), message)
+            self.answered = None
         elif choice == "end" and self.running is not None:
             message = self.message("StopTransaction", meterStop=int(self.clock))
             ending = Ending(int(self.clock), self.clock, "Local")
             self.write(Ended(self.running, ending, self.clock, message), message)
             self.running = None
+        elif choice == "late" and self.answered is not None:
+            self.records.append(Answered(self.answered))
+            self.answered = None
         elif choice == "thin" and len(self.queue) > 1:
             gone = thinned_out(self.queue[1:])  # the head is under way
             self.queue = [message for message in self.queue if message.number not in gone]
             self.records.append(Dropped(gone))
 
 
-CHOICES = ["begin", "sample", "sample", "end", "answer", "answer", "thin"]
+CHOICES = ["begin", "sample", "sample", "end", "answer", "answer", "late", "thin"]
+
+
+def line(mark: str, number: int, instant: float, record: Any) -> bytes:
+    return line_of(mark.encode(), number, instant_of(instant), json_of(record))
 
 
 @st.composite
@@ -119,7 +135,7 @@ def histories(draw: st.DrawFn) -> tuple[dict[str, Life], bytes, list[bytes]]:
         before = len(life.records)
         life.step(choice)
         for record in life.records[before:]:
-            lines.append(line_of(mark, len(lines) + 1, len(lines), record))
+            lines.append(line(mark, len(lines) + 1, len(lines), record))
     return lives, b"".join(lines), lines
 
 
@@ -157,7 +173,11 @@ def test_every_transaction_is_started_and_stopped_once_wherever_the_process_is_k
             seen = contents(life, past, action)
             assert set(seen) == set(range(1, life.key + 1))
             assert all(len(different) == 1 for different in seen.values())
-        assert [message.number for message in past.messages] == [message.number for message in life.queue]
+        # Readings of which no record tells yet that they were answered are told again.
+        again = [message.number for message in past.messages if message.number <= (life.answered or 0)]
+        assert all(message.action == "MeterValues" for message in past.messages[: len(again)])
+        left = [message.number for message in past.messages if message.number not in again]
+        assert left == [message.number for message in life.queue]
         assert past.next_number == life.number + 1 or past.empty
         for transaction in past.lost():  # the energy is that of the last record
             assert transaction.register.at == life.clock or life.running == transaction.key
@@ -207,7 +227,7 @@ def test_damage_raises_no_doubt_about_other_stations() -> None:
         life.step("answer")
         life.step("sample")
     lines = [
-        line_of(life.mark, number * 2 + index + 1, 0.0, record)
+        line(life.mark, number * 2 + index + 1, 0.0, record)
         for index, life in enumerate(lives)
         for number, record in enumerate(life.records)
     ]
@@ -374,5 +394,50 @@ def test_a_record_of_a_newer_program_is_left_out(tmp_path: Path) -> None:
     class Novel(msgspec.Struct, tag_field="is", tag="novel"):
         what: int = 1
 
-    line = line_of(station_mark(STATIONS[0]), 1, 9.0, Novel())
-    assert read(line) == {}
+    assert read(line(station_mark(STATIONS[0]), 1, 9.0, Novel())) == {}
+
+
+async def test_what_may_be_written_later_comes_after_a_while_if_it_is_still_of_use(tmp_path: Path) -> None:
+    writer = journal(tmp_path)
+    writer.join(STATIONS[0], StationPast)
+    writer.write(STATIONS[0], begun())
+    useful: list[Answered | None] = [None, Answered(1, 1, 77)]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(writer.run)
+        writer.write_later(STATIONS[0], useful.pop)
+        writer.write_later(STATIONS[1], useful.pop)
+        before = size(tmp_path)
+        await until(lambda: not useful)
+        await until(lambda: size(tmp_path) > before)
+        nursery.cancel_scope.cancel()
+    past = journal(tmp_path).join(STATIONS[0], StationPast)
+    assert past is not None
+    assert past.transactions[1].id == 77
+
+
+async def test_the_records_of_a_pass_are_one_write_ahead_of_its_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wire:
+        def post(self, text: str | bytes) -> None:
+            happened.append(text)
+
+    happened: list[object] = []
+    real = os.write
+
+    def write(file: int, content: bytes) -> int:
+        happened.append(content.count(b"\n"))
+        return real(file, content)
+
+    outbox = Outbox()
+    writer = journal(tmp_path)
+    writer.open(lambda: 0.0, outbox)
+    monkeypatch.setattr(os, "write", write)
+    with outbox:
+        for number in (1, 2, 3):
+            writer.write(STATIONS[0], Answered(number))
+            outbox.put(Wire(), f"{number}")
+    writer.write(STATIONS[0], Answered(4))
+    outbox.put(Wire(), "4")
+    assert happened == [3, "1", "2", "3", 1, "4"]
+    writer.close()
