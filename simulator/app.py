@@ -42,6 +42,7 @@ from simulator.storage.certificates import CertificateFiles
 from simulator.storage.journal_lines import Kinds
 from simulator.storage.performance.records import Unusable
 from simulator.storage.performance.storage import PerformanceStorage
+from simulator.storage.run_state import RunState
 from simulator.storage.state import State
 from simulator.supervision import guard, leaves
 from simulator.telemetry.diagnostics import ProcessDiagnostics
@@ -82,6 +83,12 @@ COME_UP_WITHIN = 60.0
 
 #: What the embedded central system knows of transactions, in the data directory.
 CENTRAL_LEDGER = "central-system.jsonl"
+
+#: What is said where the fleet waits for people.
+HELD = (
+    "stopSimulator had ended the fleet in the last run, and it stays so until startSimulator; "
+    "SIMULATOR_COLD_START=1 in the environment, or persistState false, lets it start"
+)
 
 #: What the transaction journal holds.
 JOURNAL_KINDS = Kinds(StationPast, msgspec.json.Decoder(AnyRecord).decode)
@@ -154,6 +161,9 @@ class Simulator:
         #: Take each line about changed files that people should see, and whether it is about trouble.
         self.news: list[Callable[[str, bool], object]] = []
         self._control: Control | None = None
+        self._run_state: RunState | None = None
+        #: Whether the fleet waits for ``startSimulator``, because people had ended it in an earlier run.
+        self.held = False
         #: Whether the run lasted as long as it was asked to.
         self.lasted = False
         #: Whether every station ended in order within the time given for it.
@@ -246,9 +256,10 @@ class Simulator:
         if state is not None:
             state.start(root)
         self._state, self._root = state, root
+        await self._learn_whether_held(directory)
         # First of all: it may fail for a reason that the user can mend, and a large fleet takes every file there is.
         await self._open_ui()
-        await root.start(self.fleet.run)
+        await root.start(partial(self.fleet.run, starts=not self.held))
         root.start_soon(guard, "collector", self._wake_collector)
         reloading = trio.CancelScope()
         if self._sources is not None:
@@ -283,6 +294,24 @@ class Simulator:
         unsubscribe()
         collector.set_aside()
 
+    async def _learn_whether_held(self, directory: Path | None) -> None:
+        """Let the fleet wait where people have ended it in an earlier run, and can start it again."""
+        if directory is None:
+            return
+        self._run_state = RunState(directory)
+        cold = os.environ.get("SIMULATOR_COLD_START", "").lower() in ("1", "true")
+        if cold or not self.has_ui or not self.config.persist_state:
+            return
+        self.held = not await trio.to_thread.run_sync(self._run_state.read)
+        if self.held:
+            log.warning("%s", HELD)
+            self._tell(HELD, False)
+
+    async def _keep_started(self, started: bool) -> None:
+        self.held = self.held and not started
+        if self._run_state is not None and self.config.persist_state:
+            await trio.to_thread.run_sync(self._run_state.write, started)
+
     @property
     def has_ui(self) -> bool:
         """Whether the run serves the UI."""
@@ -307,10 +336,13 @@ class Simulator:
                 bus=self.bus,
                 statistics=self.statistics,
                 wire=self.wire,
+                plan=self._plan,
                 maker=self._maker,
                 central_url=self.central_url,
                 state=self._state,
+                keep_started=self._keep_started,
             )
+            self._control.started = not self.held
         if self._ui is None:
             self._ui = UiService(self._root)
         await self._ui.follow(self._loaded, self._control)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 import trio
 
 from simulator.config.load import LoadedConfig
-from simulator.control.control import Control
+from simulator.control.control import Control, provisioned_of
 from simulator.control.fleet import Fleet
 from simulator.control.making import Maker
 from simulator.control.provisioning import Provisioner
@@ -19,6 +19,7 @@ from simulator.supervision import leaves
 from simulator.telemetry.log import get_logger
 from simulator.telemetry.statistics import FleetStatistics
 from simulator.telemetry.wire_log import WireLog
+from simulator.templates.fleet import FleetPlan
 from simulator.ui_server.settings import UiSettings
 
 log = get_logger("simulator.ui")
@@ -36,13 +37,16 @@ def make_control(
     bus: EventBus,
     statistics: FleetStatistics,
     wire: WireLog | None,
+    plan: FleetPlan,
     maker: Maker,
     central_url: str | None,
     state: State[Any] | None,
+    keep_started: Callable[[bool], Awaitable[None]] | None = None,
 ) -> Control:
     """The control of a run whose fleet has been built.
 
     :param state: what is kept on disk of stations; None: nothing.
+    :param keep_started: lets the next run know whether the fleet runs.
     """
     provisioner = Provisioner(loaded, environ=environ, maker=maker, central_url=central_url)
     return Control(
@@ -53,6 +57,8 @@ def make_control(
         provisioner=provisioner,
         wire_log=wire,
         forget=_nothing if state is None else state.forget,
+        keep_started=keep_started,
+        provisioned=provisioned_of(loaded, plan),
     )
 
 

@@ -84,7 +84,8 @@ def failure(simulator: Simulator, summary: Mapping[str, Any], trouble: LastTroub
     if simulator.cut_short:
         return "ended at once by a second signal: transactions may be left open"
     if simulator.lasted and not summary["stations"]["accepted"]:
-        last = str(trouble) or "nothing went wrong, but it was too short; raise --duration"
+        held = "startSimulator was not called, see persistState" if simulator.held else ""
+        last = held or str(trouble) or "nothing went wrong, but it was too short; raise --duration"
         return f"no station was accepted by the central system in {summary['wallSeconds']:.0f} s ({last})"
     return None
 

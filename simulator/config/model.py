@@ -91,7 +91,7 @@ class UiServerOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     port: Annotated[int, doc("TCP port to listen on; 0 picks a free one", ge=0, le=65535)] = 8080
     path: Annotated[str | None, doc("Unix socket to listen on")] = None
     backlog: Annotated[int | None, doc("Connections that may wait to be taken", ge=1)] = None
-    exclusive: Annotated[bool, doc("Whether no other process may share the port", acts=False)] = False
+    exclusive: Annotated[bool, doc("Accepted; no other process ever shares the port")] = False
     ipv6_only: Annotated[bool, doc("Whether an IPv6 address takes no IPv4 connections")] = False
     readable_all: Annotated[bool, doc("Whether every user may read the Unix socket")] = False
     writable_all: Annotated[bool, doc("Whether every user may write the Unix socket")] = False
@@ -210,7 +210,7 @@ class StationTemplateEntry(msgspec.Struct, frozen=True, rename="camel"):
     ] = ""
     number_of_stations: Annotated[int, doc("Stations to make from it", ge=0, le=1_000_000)] = 0
     provisioned_number_of_stations: Annotated[
-        int, doc("Stations that may be added at run time", acts=False, ge=0, le=1_000_000)
+        int, doc("Stations that are meant to be added at run time: `simulatorState` shows it", ge=0, le=1_000_000)
     ] = 0
 
 
@@ -302,7 +302,13 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
             ge=-1,
         ),
     ] = None
-    persist_state: Annotated[bool, doc("Start again as the last run was left, started or stopped", acts=False)] = True
+    persist_state: Annotated[
+        bool,
+        doc(
+            "Whether a fleet that `stopSimulator` has ended stays so in the next run, until `startSimulator`; without a"
+            " UI server, or with `SIMULATOR_COLD_START=1` in the environment, it starts all the same"
+        ),
+    ] = True
     timer_grid: Annotated[
         int,
         doc(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,6 +50,7 @@ class Control:
     :param provisioner: makes stations at run time; None: none can be added.
     :param wire_log: the latest frames of the OCPP wire; None: they cannot be looked at.
     :param forget: deletes what is kept on disk of the station with that hashId.
+    :param keep_started: lets the next run know whether the fleet runs; None: it need not.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class Control:
         provisioner: Provisioner | None = None,
         wire_log: WireLog | None = None,
         forget: Callable[[str], object] = lambda hash_id: None,
+        keep_started: Callable[[bool], Awaitable[None]] | None = None,
+        provisioned: Mapping[str, int] | None = None,
         version: str = __version__,
     ) -> None:
         self.fleet = fleet
@@ -70,6 +73,7 @@ class Control:
         self.provisioner = provisioner
         self.wire_log = wire_log
         self.forget = forget
+        self._keep_started = keep_started
         self.version = version
         self.feed = Feed(bus)
         self.connections = ConnectionWatch(bus)
@@ -78,6 +82,8 @@ class Control:
         self.started = True
         #: Stations of the configuration, by template; the others were added.
         self.configured: dict[str, int] = dict(Counter(station.info.template_name for station in fleet))
+        #: How many are meant to be added, by template.
+        self.provisioned: Mapping[str, int] = provisioned or {}
         #: Starts and stops of the whole fleet, and changes of its members, come one after the other.
         self.members = trio.Lock()
         #: Set when the simulator ends: clients are told, and nothing is answered any more.
@@ -87,10 +93,17 @@ class Control:
         """The configuration has changed."""
         self.config = loaded.config
         self.configured = dict(Counter(planned.entry.loaded.name for planned in plan.stations))
+        self.provisioned = provisioned_of(loaded, plan)
         if self.provisioner is not None:
             self.provisioner.follow(loaded)
         # What was encoded of former templates is of no use any more.
         self.snapshots = Snapshots()
+
+    async def set_started(self, started: bool) -> None:
+        """People start or end the fleet."""
+        self.started = started
+        if self._keep_started is not None:
+            await self._keep_started(started)
 
     def close(self) -> None:
         """Read no more events."""
@@ -179,6 +192,16 @@ class Control:
         if self.wire_log is None:
             raise Failed("the messages of the OCPP wire are not kept: wireLog.memory is 0")
         return self.wire_log.read(hash_ids, action=action, direction=direction, after=after, limit=limit)
+
+
+def provisioned_of(loaded: LoadedConfig, plan: FleetPlan) -> dict[str, int]:
+    """How many stations are meant to be added at run time, by template."""
+    wanted: Counter[str] = Counter()
+    for entry in plan.entries:
+        number = loaded.config.station_template_urls[entry.position].provisioned_number_of_stations
+        if number:
+            wanted[entry.loaded.name] += number
+    return dict(wanted)
 
 
 def passed_over(procedure: Procedure, payload: Mapping[str, Any]) -> list[str]:

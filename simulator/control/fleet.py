@@ -101,16 +101,18 @@ class Fleet:
 
     # -- life --------------------------------------------------------------------------------------------------------
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, starts: bool = True, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the stations: start them at the configured pace and supervise them until cancelled.
 
         One whose template says ``autoStart: false`` waits for :meth:`start`.
 
         On cancel the stations are cancelled too; call :meth:`stop` before for an ordered end.
+
+        :param starts: whether they start by themselves at all.
         """
         async with trio.open_nursery() as self._nursery:
             for member in self._members.values():
-                if member.station.info.template.auto_start:
+                if starts and member.station.info.template.auto_start:
                     self._line.join(member.station.info.hash_id)
             task_status.started()
             await self._line.run()

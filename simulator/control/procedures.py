@@ -47,7 +47,7 @@ async def start_simulator(asked: Asked) -> Response:
     """Start every station that does not run; where the fleet has a pace, the answer does not wait for the last."""
     control = asked.control
     async with control.members:
-        control.started = True
+        await control.set_started(True)
         waiting = [station for station in control.fleet if station.info.template.auto_start]
         if control.fleet.paced:
             for station in waiting:
@@ -66,7 +66,7 @@ async def stop_simulator(asked: Asked) -> Response:
     """End every station in order."""
     control = asked.control
     async with control.members:
-        control.started = False
+        await control.set_started(False)
         in_order = await control.fleet.stop()
         control.feed.fleet_changed()
     if not in_order:
@@ -77,7 +77,7 @@ async def stop_simulator(asked: Asked) -> Response:
 async def simulator_state(asked: Asked) -> Response:
     """The simulator as a whole."""
     control = asked.control
-    by_template: dict[str, list[ChargingStation]] = {name: [] for name in control.configured}
+    by_template: dict[str, list[ChargingStation]] = {name: [] for name in (*control.configured, *control.provisioned)}
     for station in control.fleet:
         by_template.setdefault(station.info.template_name, []).append(station)
     await trio.lowlevel.checkpoint()
@@ -91,7 +91,7 @@ async def simulator_state(asked: Asked) -> Response:
             template_statistics={
                 name: TemplateStatistics(
                     configured=control.configured.get(name, 0),
-                    provisioned=0,
+                    provisioned=control.provisioned.get(name, 0),
                     added=len(stations),
                     started=sum(station.started for station in stations),
                     indexes=sorted(station.info.template_index for station in stations),

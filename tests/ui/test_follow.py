@@ -15,7 +15,7 @@ import trio
 from simulator.config.load import LoadedConfig, default_config
 from simulator.control.follow import FleetFollower, Outcome
 from simulator.steering import UiCannotListen, UiService
-from simulator.templates.fleet import shipped_folder
+from simulator.templates.fleet import FleetPlan, plan_fleet, shipped_folder
 from tests.ui.house import House, ui_house
 
 
@@ -61,6 +61,24 @@ async def test_added_stations_follow_their_template_with_their_options(tmp_path:
         assert left is not None
         assert left.info.voltage_out == 110
         assert not left.started  # it was never started
+
+
+async def test_stations_that_are_meant_to_be_added_are_shown(tmp_path: Path) -> None:
+    def files(number: int) -> tuple[LoadedConfig, FleetPlan]:
+        entries = [
+            {"file": "keba", "provisionedNumberOfStations": number},
+            {"file": "schneider", "numberOfStations": 2},
+        ]
+        document = {"supervisionUrls": "ws://x/", "stationTemplateUrls": entries}
+        loaded = default_config(tmp_path / "config.json", document, environ={})
+        return loaded, plan_fleet(loaded, environ={})
+
+    async with ui_house() as house:
+        for number in (4, 0):
+            house.control.follow(*files(number))
+            statistics = (await house.call("simulatorState"))["state"]["templateStatistics"]
+            assert statistics.get("keba", {"provisioned": 0})["provisioned"] == number
+            assert statistics["schneider"]["provisioned"] == 0
 
 
 # -- the server --------------------------------------------------------------------------------------------------------

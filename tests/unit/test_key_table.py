@@ -86,6 +86,9 @@ SHOWN_BY: Mapping[str, str] = {
     "config.$schemaVersion": "tests/unit/test_config_load.py::test_a_mistake_is_one_line_with_its_place_and_the_mend",
     "config.logMaxSize": "tests/unit/test_telemetry_log.py::test_a_full_file_is_followed_by_another_of_the_day",
     "config.wireLog": "tests/process/test_wire_log.py::test_messages_are_in_files_in_memory_and_shown_while_they_come",
+    "config.persistState": "tests/process/test_run_state.py::test_stop_simulator_counts_for_the_next_run",
+    "stationTemplateUrls.provisionedNumberOfStations": "tests/ui/test_follow.py"
+    "::test_stations_that_are_meant_to_be_added_are_shown",
     "config.stagger": "tests/unit/test_key_table.py::test_timing_of_the_fleet_reaches_its_clock_and_its_stations",
     "config.timerGrid": "tests/unit/test_key_table.py::test_timing_of_the_fleet_reaches_its_clock_and_its_stations",
     "config.transport": "tests/unit/test_key_table.py::test_the_transport_is_the_one_that_is_asked_for",
@@ -130,8 +133,8 @@ SHOWN_BY: Mapping[str, str] = {
 }
 """Keys that act and whose table is elsewhere: the test that shows it."""
 
-TAKEN_AS_IT_IS = {"meter value.format"}
-"""Keys that say what is so anyway: samples are Raw, and keys of OCPP have them signed."""
+TAKEN_AS_IT_IS = {"meter value.format", "uiServer.options.exclusive"}
+"""Keys that say what is so anyway: samples are Raw, keys of OCPP have them signed; a port has one owner."""
 
 MODELS: Mapping[str, type[msgspec.Struct]] = {
     "config": SimulatorConfig,

@@ -472,7 +472,7 @@ def test_check_of_a_configuration_goes_through_its_templates(tmp_path: Path) -> 
         tmp_path / "config.json",
         {
             "supervisionUrls": "ws://a",
-            "persistState": True,
+            "worker": {"processes": 2},
             "stationTemplateUrls": [{"file": "mine.json", "numberOfStations": 1}],
         },
     )
@@ -480,7 +480,7 @@ def test_check_of_a_configuration_goes_through_its_templates(tmp_path: Path) -> 
     assert problems == {
         (str(template), "power", "error"),
         (str(template), "baseNam", "warning"),
-        (str(config), "persistState", "warning"),
+        (str(config), "worker.processes", "warning"),
     }
 
 
