@@ -147,11 +147,13 @@ async def run_hub(url: str, stations: int, rate: float) -> None:
         dialer = Dialer(hub=hub)
 
         async def over_hub(place: str) -> None:
-            async with dialer.open(place, subprotocols=("ocpp1.6",), options=WebSocketOptions()) as connection:
+            async with trio.open_nursery() as nursery:
+                connection = await dialer.dial(
+                    place, nursery=nursery, subprotocols=("ocpp1.6",), options=WebSocketOptions()
+                )
                 line = OnHub(connection)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(connection.receive_each, line.take)
-                    await station(line, rate)
+                nursery.start_soon(connection.receive_each, line.take)
+                await station(line, rate)
 
         await run(stations, over_hub, url)
 

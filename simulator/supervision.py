@@ -39,29 +39,51 @@ def one_line(error: BaseException) -> str:
     return "; ".join(f"{type(leaf).__name__}: {leaf}".rstrip(": ") for leaf in leaves(error))
 
 
-async def contained(run: Callable[[], Awaitable[None]]) -> Exception | None:
-    """Run to the end and return the exception that ended it, if any.
+def caught(error: BaseException) -> Exception:
+    """The failure of a unit, for those that outlive it. What is none of theirs is raised again.
 
-    A cancellation from outside passes through. A ``Cancelled`` that nobody asked for is returned as
+    A cancellation from outside passes through. A ``Cancelled`` that nobody asked for comes back as
     :class:`LeakedCancellation` instead of silently ending everything above (it would: no scope up there owns it).
     KeyboardInterrupt and SystemExit pass.
     """
+    if isinstance(error, Exception):
+        return error
+    cancelled = trio.current_effective_deadline() == float("-inf")
+    if isinstance(error, trio.Cancelled) and not cancelled:
+        return LeakedCancellation(repr(error))
+    if isinstance(error, BaseExceptionGroup) and not cancelled:
+        # A group of plain exceptions is an ExceptionGroup and was caught above; this one holds cancellations as well.
+        plain, rest = error.split(Exception)
+        if rest is not None and all(isinstance(leaf, trio.Cancelled) for leaf in leaves(rest)):
+            return plain if isinstance(plain, Exception) else LeakedCancellation(one_line(error))
+    raise error
+
+
+async def contained(run: Callable[[], Awaitable[None]]) -> Exception | None:
+    """Run to the end and return the exception that ended it, if any; what passes :func:`caught` is raised."""
     try:
         await run()
-    except trio.Cancelled as error:
-        if trio.current_effective_deadline() == float("-inf"):
-            raise
-        return LeakedCancellation(repr(error))
-    except Exception as error:
-        return error
-    except BaseExceptionGroup as group:
-        # A group of plain exceptions is an ExceptionGroup and was caught above; this one holds cancellations as well.
-        rest = group.subgroup(lambda leaf: not isinstance(leaf, Exception | trio.Cancelled))
-        if rest is not None or trio.current_effective_deadline() == float("-inf"):
-            raise
-        plain = group.subgroup(Exception)
-        return plain if isinstance(plain, Exception) else LeakedCancellation(one_line(group))
+    except BaseException as error:
+        return caught(error)
     return None
+
+
+class Crashes:
+    """The crashes of one unit, and the pauses after them, which grow. Made after the first one."""
+
+    __slots__ = ("_name", "_pause")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pause = RESTART_AFTER
+
+    def pause_after(self, error: Exception, begun: float) -> float:
+        """Log a crash of the unit, which was started at that instant; returns the wall seconds until it is again."""
+        if trio.current_time() - begun >= HEALTHY_AFTER:
+            self._pause = RESTART_AFTER
+        pause, self._pause = self._pause, min(self._pause * 2, RESTART_AT_MOST)
+        log.error("%s crashed: %s; it starts again in %g s", self._name, one_line(error), pause, exc_info=error)
+        return pause
 
 
 async def guard(
@@ -74,15 +96,14 @@ async def guard(
 
     On cancel the unit is cancelled and nothing is restarted. The pause is in wall seconds.
     """
-    pause = RESTART_AFTER
+    crashes: Crashes | None = None
     while True:
         begun = trio.current_time()
         error = await contained(run)
         if error is None:
             return
-        if trio.current_time() - begun >= HEALTHY_AFTER:
-            pause = RESTART_AFTER
-        log.error("%s crashed: %s; it starts again in %g s", name, one_line(error), pause, exc_info=error)
+        crashes = crashes or Crashes(name)
+        pause = crashes.pause_after(error, begun)
         crashed(error)
+        del error
         await trio.sleep(pause)
-        pause = min(pause * 2, RESTART_AT_MOST)

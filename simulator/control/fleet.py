@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import msgspec
 import trio
@@ -13,7 +12,7 @@ from simulator.control.pacing import Pace, StartLine
 from simulator.events import StationCrashed
 from simulator.station.services import StationServices
 from simulator.station.station import END_WITHIN, ChargingStation
-from simulator.supervision import guard, one_line
+from simulator.supervision import Crashes, caught, one_line
 from simulator.templates.info import StationInfo
 
 #: Wall seconds that a station adds to the time for the ordered end, where there are too many for :data:`END_WITHIN`.
@@ -24,15 +23,52 @@ CLOSE_WITHIN = 1.0
 
 
 class Member:
-    """A station of the fleet and the scope that it lives in."""
+    """A station of the fleet and its life."""
 
-    __slots__ = ("ended", "scope", "station")
+    __slots__ = ("_cancelled", "_pause", "ended", "runs", "station")
 
     def __init__(self, station: ChargingStation) -> None:
         self.station = station
-        self.scope: trio.CancelScope | None = None
-        #: Set once the station of the present scope has come to its end; made by the first who waits for it.
+        #: From its start to its end, also while it pauses after a crash.
+        self.runs = False
+        self._cancelled = False
+        self._pause: trio.CancelScope | None = None
+        #: Set once the station that runs has come to its end; made by the first who waits for it.
         self.ended: trio.Event | None = None
+
+    async def live(self) -> None:
+        """Run the station until it ends. Its crash stays its own: it starts again after a pause (:class:`Crashes`)."""
+        # As `guard` does, in one frame and one object: there are thousands of both.
+        crashes: Crashes | None = None
+        try:
+            while not self._cancelled:
+                begun = trio.current_time()
+                try:
+                    await self.station.run()
+                    break
+                except BaseException as error:
+                    failure = caught(error)
+                info = self.station.info
+                crashes = crashes or Crashes(f"station {info.station_id}")
+                pause = crashes.pause_after(failure, begun)
+                self.station.services.bus.publish(StationCrashed(info.hash_id, info.station_id, one_line(failure)))
+                del failure
+                with trio.CancelScope() as self._pause:
+                    await trio.sleep(pause)
+                self._pause = None
+        finally:
+            self.runs = self._cancelled = False
+            if self.ended is not None:
+                self.ended.set()
+                self.ended = None
+
+    def cancel(self) -> None:
+        """End the station at once if it runs, also in the pause after a crash."""
+        if self.runs:
+            self._cancelled = True
+            self.station.abandon()
+            if self._pause is not None:
+                self._pause.cancel()
 
 
 class Fleet:
@@ -70,7 +106,7 @@ class Fleet:
 
     def remove(self, hash_id: str) -> None:
         """Take out a member that has been stopped. What is kept of it on disk stays. :raises ValueError: it runs."""
-        if self._members[hash_id].scope is not None:
+        if self._members[hash_id].runs:
             raise ValueError("the station runs")
         self._line.leave(hash_id)
         del self._members[hash_id]
@@ -124,10 +160,8 @@ class Fleet:
 
     def start(self, hash_id: str) -> None:
         """Start a member that is not running, at once."""
-        member = self._members[hash_id]
         self._line.leave(hash_id)
-        if member.scope is None:
-            self._launch(member)
+        self._launch(self._members[hash_id])
 
     def enlist(self, hash_id: str) -> None:
         """Start a member that is not running at the pace of the fleet: at its turn, or now where there is no pace.
@@ -138,12 +172,12 @@ class Fleet:
             return
         if not self._line.paces:
             self.start(hash_id)
-        elif self._members[hash_id].scope is None:
+        elif not self._members[hash_id].runs:
             self._line.join(hash_id)
 
     def _take_turn(self, hash_id: str) -> bool:
         member = self._members[hash_id]
-        starts = member.scope is None
+        starts = not member.runs
         self._launch(member)
         return starts
 
@@ -152,23 +186,9 @@ class Fleet:
 
     def _launch(self, member: Member) -> None:
         assert self._nursery is not None, "the fleet is not running"
-        if member.scope is None:
-            member.scope = trio.CancelScope()
-            self._nursery.start_soon(self._live, member, member.scope)
-
-    async def _live(self, member: Member, scope: trio.CancelScope) -> None:
-        info = member.station.info
-        try:
-            with scope:
-                await guard(f"station {info.station_id}", member.station.run, crashed=partial(self._crashed, info))
-        finally:
-            member.scope = None
-            if member.ended is not None:
-                member.ended.set()
-                member.ended = None
-
-    def _crashed(self, info: StationInfo, error: Exception) -> None:
-        self._services.bus.publish(StationCrashed(info.hash_id, info.station_id, one_line(error)))
+        if not member.runs:
+            member.runs = True
+            self._nursery.start_soon(member.live, name=member.station.info.station_id)
 
     async def stop_station(self, hash_id: str, within: float = END_WITHIN) -> None:
         """End one member in order, within so many wall seconds; it stays a member. One that waits waits no longer."""
@@ -177,14 +197,14 @@ class Fleet:
 
     @staticmethod
     async def _end(member: Member, within: float, *, returns: bool = False) -> None:
-        if member.scope is not None:
-            scope = member.scope
+        if member.runs:
+            if member.ended is None:
+                member.ended = trio.Event()
+            ended = member.ended
             await member.station.stop(within, returns=returns)
-            scope.cancel()
-            if member.scope is scope:
-                if member.ended is None:
-                    member.ended = trio.Event()
-                await member.ended.wait()
+            if not ended.is_set():  # it has crashed and pauses, or has not begun
+                member.cancel()
+                await ended.wait()
 
     async def restart_as(
         self, hash_id: str, info: StationInfo, supervision_url: str, within: float = END_WITHIN
@@ -200,7 +220,7 @@ class Fleet:
         if info.hash_id != hash_id and info.hash_id in self._members:
             raise ValueError(f"station {info.station_id} is there already")
         member = self._members[hash_id]
-        runs = member.scope is not None or hash_id in self._line
+        runs = member.runs or hash_id in self._line
         self._line.leave(hash_id)
         await self._end(member, within, returns=True)
         carried = member.station.carry()
@@ -231,8 +251,7 @@ class Fleet:
         finally:
             self._stopping = False
         for member in self._members.values():
-            if member.scope is not None:
-                member.scope.cancel()
+            member.cancel()
         return not deadline.cancelled_caught
 
 

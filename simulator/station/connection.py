@@ -17,7 +17,7 @@ from simulator.events import Connected, ConnectFailed, Disconnected, FrameReceiv
 from simulator.ocpp.frames import Call, CallError, CallResult, Ignored, Malformed, parse_frame
 from simulator.outbox import Departure
 from simulator.transport.backoff import Backoff
-from simulator.transport.connection import Connection, ConnectionClosed, OpenFailed
+from simulator.transport.connection import NORMAL, Connection, ConnectionClosed, OpenFailed
 
 if TYPE_CHECKING:
     from simulator.station.station import ChargingStation
@@ -61,8 +61,10 @@ class Line:
         self._at_once = False
         #: The retries are used up: the line stays closed until it is opened, or the station boots.
         self._given_up = False
+        #: Ends the opening of a connection.
         self._scope: trio.CancelScope | None = None
         self._connection: Connection | None = None
+        self._opened_at = 0.0
         #: As browsers count: 0 connecting, 1 open, 2 closing, 3 closed.
         self.state = 3
 
@@ -89,9 +91,13 @@ class Line:
     def close(self, *, hold: bool) -> None:
         """End the present connection (close 1000). With ``hold`` none follows until :meth:`open`."""
         self._hold = hold
-        if self._scope is not None:
+        if self.state != 3:
             self.state = 2
-            self._scope.cancel()
+            if self._scope is not None:
+                self._scope.cancel()
+            elif self._connection is not None:
+                # In a task: what is said in this very moment, an answer perhaps, still goes before.
+                self._station.spawn(self._connection.aclose)
         self._alarm.ring()
 
     def open(self) -> None:
@@ -104,7 +110,7 @@ class Line:
         """End the present connection (close 1000), or any pause, and connect at once in the way that holds now."""
         if not self.held():
             self._start_anew()
-            self._at_once = self._scope is not None
+            self._at_once = self.state != 3
         self.close(hold=self._hold)
 
     def follow(self) -> None:
@@ -139,21 +145,41 @@ class Line:
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Connect, hold the conversation, reconnect, for ever. On cancel the connection is closed with 1000."""
-        station = self._station
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Connect, hold the conversation, reconnect, for ever. On cancel the connection is closed with 1000.
+
+        :param nursery: the station's, for the tasks of connections that have some. It must be ended by cancelling it.
+        """
         self._start_anew()
         while True:
             while self.held():
                 await self._alarm.wait_until_wall(float("inf"))
-            failure = await self._connect_once()
+            # What follows is one function on purpose: a station that is connected keeps every frame on the way here.
+            failure: OpenFailed | None = None
+            connection: Connection | None = None
+            try:
+                connection = await self._open(nursery)
+            except OpenFailed as error:
+                failure = error
+            if connection is not None:
+                code, reason = NORMAL, "closed by the station"
+                try:
+                    self._converse(connection)
+                    await connection.receive_each(self._read)
+                except ConnectionClosed as closed:
+                    if self.state == 1:
+                        code, reason = closed.code, closed.reason
+                finally:
+                    self._converse_no_more(code, reason)
+                    await connection.finish()
+                    self.state = 3
             delay = self._pause_after(failure)
             if failure is not None:
-                station.publish(ConnectFailed, station.supervision_url, str(failure), delay)
-            if delay is None:
-                continue
-            station.log.info("connects again in %.1f s", delay)
-            await self._alarm.wait_until_wall(station.clock.wall() + delay)
+                self._station.publish(ConnectFailed, self._station.supervision_url, str(failure), delay)
+                del failure  # it leads to frames, and they to much else
+            if delay is not None:
+                self._station.log.info("connects again in %.1f s", delay)
+                await self._alarm.wait_until_wall(self._station.clock.wall() + delay)
 
     def _pause_after(self, failure: OpenFailed | None) -> float | None:
         """Wall seconds before the next attempt; None when there is none."""
@@ -170,61 +196,62 @@ class Line:
             self._retries_left -= 1
         return self._backoff.next_delay(self._station.rng, refused=failure is not None and failure.refused)
 
-    async def _connect_once(self) -> OpenFailed | None:
-        """One connection from opening to its end; returns why it was not opened, if it was not."""
+    async def _open(self, nursery: trio.Nursery) -> Connection | None:
+        """Open a connection; None when the line has been closed meanwhile. :raises OpenFailed: none came about."""
         station = self._station
         way = station.security.way()
         timeout = way.options.handshake_timeout
         self.state = 0
         begun = station.clock.wall()
+        connection: Connection | None = None
         try:
             url = connection_url(way.url, station.info.station_id)
             with trio.CancelScope() as self._scope:
-                async with station.services.dialer.open(
+                connection = await station.services.dialer.dial(
                     url,
+                    nursery=nursery,
                     subprotocols=(SUBPROTOCOL,),
                     options=way.options,
                     basic_auth=way.basic_auth,
                     open_timeout=timeout / 1000 if timeout else OPEN_TIMEOUT,
-                ) as connection:
-                    station.security.opened(way, connection)
-                    await self._converse(connection, url, station.clock.wall() - begun)
+                )
         except OpenFailed as error:
             station.log.warning("cannot connect to %s: %s", way.url, error)
             self._at_once = station.security.open_failed(way, error) or self._at_once
-            return error
+            raise
         finally:
             self._scope = None
-            self.state = 3
-        return None
-
-    async def _converse(self, connection: Connection, url: str, seconds: float) -> None:
-        station = self._station
-        opened = station.clock.wall()
-        self._connection, self.state = connection, 1
+            if connection is None:
+                self.state = 3
+        if connection is None or self.state != 0:
+            if connection is not None:
+                await connection.finish()
+                self.state = 3
+            return None
+        station.security.opened(way, connection)
         station.log.info("connected to %s", url)
-        station.publish(Connected, url, seconds)
-        code, reason = 1000, "closed by the station"
-        try:
-            async with trio.open_nursery() as nursery:
-                station.registration.attach(self._post)
-                station.registration.run_in(nursery)
-                try:
-                    await connection.receive_each(self._read)
-                except ConnectionClosed as closed:
-                    code, reason = closed.code, closed.reason
-                nursery.cancel_scope.cancel()
-        finally:
-            self._connection = None
-            station.security.closed()
-            station.registration.detach()
-            station.lane.detach()
-            if station.clock.wall() - opened >= GOOD_AFTER:
-                self._backoff.reset()
-                self._retries_left = self._retries()
-            station.log.info(f"connection closed: {code} {reason}".rstrip())
-            station.publish(Disconnected, code, reason)
-            station.connection_lost()
+        station.publish(Connected, url, station.clock.wall() - begun)
+        return connection
+
+    def _converse(self, connection: Connection) -> None:
+        """Begin the conversation on an open connection."""
+        self._opened_at = self._station.clock.wall()
+        self._connection, self.state = connection, 1
+        self._station.registration.attach(self._post)
+
+    def _converse_no_more(self, code: int, reason: str) -> None:
+        """The conversation is over."""
+        station = self._station
+        self._connection = None
+        station.security.closed()
+        station.registration.detach()
+        station.lane.detach()
+        if station.clock.wall() - self._opened_at >= GOOD_AFTER:
+            self._backoff.reset()
+            self._retries_left = self._retries()
+        station.log.info(f"connection closed: {code} {reason}".rstrip())
+        station.publish(Disconnected, code, reason)
+        station.connection_lost()
 
     # -- incoming ----------------------------------------------------------------------------------------------------
 

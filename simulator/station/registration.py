@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import outcome
-import trio
 
-from simulator.clock import Alarm, Timer
+from simulator.clock import Timer
 from simulator.events import Registered
 from simulator.ocpp.v16.enums import RegistrationStatus
 from simulator.ocpp.v16.messages import BootNotificationRequest, BootNotificationResponse, HeartbeatRequest
-from simulator.station.call_results import CallFailed, Result
+from simulator.station.call_results import CallFailed, NotConnected, Result
 from simulator.station.calls import Post
 from simulator.station.memory import SOON
 from simulator.station.queued_call import Gate
@@ -34,11 +34,18 @@ class Registration:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
-        self._nursery: trio.Nursery | None = None
+        #: A connection is open.
+        self._online = False
+        #: The registration is under way on it: a BootNotification is on the wire, or the next one is due some time.
         self._registering = False
+        self._attempts = 0
+        #: The next BootNotification waits for its time; without a timer it waits for somebody who asks for it.
+        self._boot_waits = False
+        self._boot_timer: Timer | None = None
+        #: Somebody has asked for the next BootNotification before it waited.
+        self._at_once = False
         self._keeping_alive = False
         self._timer: Timer | None = None
-        self._again = Alarm(station.clock)
         #: The last answer to BootNotification in this power cycle.
         self.answer: BootNotificationResponse | None = None
         self.status: RegistrationStatus | None = None
@@ -65,10 +72,10 @@ class Registration:
         self.status = RegistrationStatus.ACCEPTED if self._station.info.template.auto_register else None
         self._boot_due = 0.0
         self._attached = None
-        self._again = Alarm(self._station.clock)
+        self._at_once = False
 
     def attach(self, post: Post) -> None:
-        """A connection is open: pass it to the outgoing lane with what may be said on it."""
+        """A connection is open: pass it to the outgoing lane with what may be said on it, and register if need be."""
         gate = {
             None: Gate.BOOTING,
             RegistrationStatus.ACCEPTED: Gate.ACCEPTED,
@@ -83,45 +90,49 @@ class Registration:
         self._told = gate is Gate.ACCEPTED and status.untold
         self._station.lane.attach(post, gate, first=status.report_changed if self._told else lambda: None)
 
-    def run_in(self, nursery: trio.Nursery) -> None:
-        """Run the session in the nursery of its connection."""
-        self._nursery = nursery
-        nursery.start_soon(self.run)
+        self._online = True
+        self._register()
 
     def detach(self) -> None:
-        """The connection is gone."""
-        self._nursery = None
+        """The connection is gone. The pause that was agreed before the next BootNotification holds on the next one."""
+        self._online = self._registering = False
+        self._forget_boot()
         self._stop_keeping_alive()
 
     def boot_again(self) -> None:
         """Send the next BootNotification now (TriggerMessage while Pending)."""
-        self._again.ring()
+        if self._boot_waits:
+            self._forget_boot()
+            self._boot()
+        else:
+            self._at_once = True
 
-    # -- the session -------------------------------------------------------------------------------------------------
+    # -- the registration: no task, its steps are set off by answers and by a timer -----------------------------------
 
-    async def run(self) -> None:
-        """Register if need be, and set off what an accepted station does; cancelled with the connection."""
-        station = self._station
+    def _register(self) -> None:
+        """Register if need be; then what an accepted station does begins."""
         self._registering = True
-        try:
-            if station.info.template.auto_register and self.answer is None:
-                await self._boot_for_show()
-            if not self.accepted:
-                await self._register()
-        finally:
-            self._registering = False
+        self._attempts = 0
+        if self._station.info.template.auto_register and self.answer is None:
+            # A real BootNotification goes first; whatever its answer, the station acts as accepted.
+            self._send_boot(self._booted_for_show)
+        elif self.accepted:
+            self._registered()
+        else:
+            self._await_boot()
+
+    def _registered(self) -> None:
+        self._registering = False
         if not self._told:
-            station.status.report_changed()
-        station.accepted()
+            self._station.status.report_changed()
+        self._station.accepted()
         self._begin_keeping_alive()
 
-    async def _boot_for_show(self) -> None:
-        """``autoRegister``: a real BootNotification goes first; whatever its answer, the station acts as accepted."""
-        try:
-            await self._send_boot()
-        except CallFailed as error:
-            self._station.log.warning("BootNotification: %s; registered anyway (autoRegister)", error)
+    def _booted_for_show(self, answer: BootNotificationResponse | None) -> None:
+        if answer is None:
+            self._station.log.warning("registered anyway (autoRegister)")
             self._take_part()
+        self._registered()
 
     def _take_part(self) -> None:
         """The station may do everything: it tells its statuses, and only then what happened earlier (OCPP 1.6 §4.2)."""
@@ -130,38 +141,76 @@ class Registration:
         self._told = True
         self._station.lane.open_gate(Gate.ACCEPTED, first=status.report_changed)
 
-    async def _register(self) -> None:
-        """Send BootNotification until it is accepted.
+    def _await_boot(self) -> None:
+        """Send BootNotification at its time. Reconnected while Pending or Rejected: the agreed pause still holds."""
+        if self._at_once or self._boot_due <= self._station.clock.wall():
+            self._at_once = False
+            self._boot()
+            return
+        self._boot_waits = True
+        if self._boot_due != float("inf"):
+            self._boot_timer = self._station.clock.call_at_wall(self._boot_due, self._boot_is_due)
+
+    def _boot_is_due(self) -> None:
+        """It is time. What is raised here crashes the station."""
+        self._forget_boot()
+        try:
+            self._boot()
+        except Exception as error:
+            self._station.crash(error)
+
+    def _forget_boot(self) -> None:
+        self._boot_waits = False
+        if self._boot_timer is not None:
+            self._boot_timer.cancel()
+            self._boot_timer = None
+
+    def _boot(self) -> None:
+        self._attempts += 1
+        self._send_boot(self._booted)
+
+    def _booted(self, answer: BootNotificationResponse | None) -> None:
+        """Go on after the answer to a BootNotification, or without one; it is sent again until it is accepted.
 
         Once ``registrationMaxRetries`` is used up the station stays connected and silent; TriggerMessage wakes it.
         """
         station = self._station
+        if answer is not None and self.accepted:
+            self._registered()
+            return
         most = station.info.template.registration_max_retries
-        attempts = 0
-        while True:
-            # Reconnected while Pending or Rejected: the agreed pause still holds.
-            await self._again.wait_until_wall(self._boot_due)
-            attempts += 1
-            interval = 0
-            try:
-                answer = await self._send_boot()
-            except CallFailed as error:
-                station.log.warning("BootNotification: %s", error)
-            else:
-                if self.accepted:
-                    return
-                interval = answer.interval
-            if most >= 0 and attempts > most:
-                station.log.error("not registered after %s attempt(s): registrationMaxRetries is used up", attempts)
-                self._boot_due = float("inf")
-                attempts = 0
-                continue
+        if most >= 0 and self._attempts > most:
+            station.log.error("not registered after %s attempt(s): registrationMaxRetries is used up", self._attempts)
+            self._boot_due = float("inf")
+            self._attempts = 0
+        else:
+            interval = 0 if answer is None else answer.interval
             pause = float(interval) if interval > 0 else BOOT_RETRY * station.rng.uniform(0.9, 1.1)
             self._boot_due = station.clock.wall() + pause
+        self._await_boot()
 
-    async def _send_boot(self) -> BootNotificationResponse:
-        # The central system may send a CALL right behind its answer: that must find the station registered.
-        return await self._station.lane.call(boot_notification(self._station), triggered=True, taken=self._take_answer)
+    def _send_boot(self, then: Callable[[BootNotificationResponse | None], None]) -> None:
+        """Send BootNotification; ``then`` goes on with the answer, or None, while this connection lasts."""
+
+        def answered(result: Result) -> None:
+            if not self._online:
+                return
+            try:
+                answer: BootNotificationResponse | None = None
+                try:
+                    answer = result.unwrap()
+                except NotConnected:
+                    return  # the line is about to see it, and the next connection begins anew
+                except CallFailed as error:
+                    self._station.log.warning("BootNotification: %s", error)
+                if answer is not None:
+                    # The central system may send a CALL right behind its answer: that finds the station registered.
+                    self._take_answer(answer)
+                then(answer)
+            except Exception as error:  # a deadline comes from the clock, which must not suffer from it
+                self._station.crash(error)
+
+        self._station.lane.send(boot_notification(self._station), answered, triggered=True)
 
     def _take_answer(self, answer: BootNotificationResponse) -> None:
         station = self._station
@@ -185,8 +234,8 @@ class Registration:
             self._boot_due = station.clock.wall() + (answer.interval if answer.interval > 0 else BOOT_RETRY)
             if self._keeping_alive:  # it was accepted before
                 self._stop_keeping_alive()
-                if self._nursery is not None and not self._registering:
-                    self._nursery.start_soon(self.run)
+                if self._online and not self._registering:
+                    self._register()
 
     def _boot_time(self, status: str) -> float | None:
         """Wall seconds from the open connection to its first acceptance; None if this is none."""

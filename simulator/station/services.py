@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import msgspec
+import trio
 
 from simulator.clock import Clock
 from simulator.config.ws_options import WebSocketOptions
@@ -22,16 +22,17 @@ from simulator.transport.transfer import Received, Transfers
 class Dials(Protocol):
     """Whoever opens WebSockets for stations (``transport.websocket.Dialer``)."""
 
-    def open(
+    async def dial(
         self,
         url: str,
         *,
+        nursery: trio.Nursery,
         subprotocols: Sequence[str],
         options: WebSocketOptions,
         basic_auth: tuple[str, str | bytes] | None = None,
         open_timeout: float = 30.0,
-    ) -> AbstractAsyncContextManager[Connection]:
-        """Open a connection for the duration of the context."""
+    ) -> Connection:
+        """Open a connection; its tasks, if it has any, run in the nursery until its ``finish`` has returned."""
         ...
 
 

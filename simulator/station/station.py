@@ -254,7 +254,17 @@ class ChargingStation:
         self.publish(StationStarted)
         try:
             while not self.stopping:
-                await self._power_cycle()
+                self._end_wanted = False
+                self._power_up()
+                try:
+                    # From power-up to the ordered end for a stop or a reset.
+                    async with trio.open_nursery() as self._nursery:
+                        self._go_on()
+                        # In this task and no deeper than need be: a fleet has thousands of them, and of each frame.
+                        await self.line.run(self._nursery)
+                finally:
+                    self._nursery = None
+                    self.sampling.power_down()
                 if self._reset_wanted is None:
                     break
                 pause = self.info.template.reset_time
@@ -310,24 +320,23 @@ class ChargingStation:
         """Whether a reset has been accepted and not finished."""
         return self._reset_wanted is not None
 
-    async def _power_cycle(self) -> None:
-        """From power-up to the ordered end for a stop or a reset."""
-        self._end_wanted = False
-        self._power_up()
-        try:
-            async with trio.open_nursery() as self._nursery:
-                if self._end_wanted:  # before there was a nursery
-                    self._nursery.start_soon(self._end, self._nursery.cancel_scope)
-                self.sessions.resume()
-                self.sampling.align()
-                self.uploads.resume()
-                self.firmware.resume()
-                self.presence.resume()
-                # In this task: one of its own takes a fleet more than a kilobyte for each station.
-                await self.line.run()
-        finally:
-            self._nursery = None
-            self.sampling.power_down()
+    def abandon(self) -> None:
+        """End at once, without an order; the connection is still closed with 1000. :meth:`run` returns soon."""
+        self.stopping = True
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+        self._away.ring()
+
+    def _go_on(self) -> None:
+        """There is power: what was under way before goes on."""
+        assert self._nursery is not None
+        if self._end_wanted:  # before there was a nursery
+            self._nursery.start_soon(self._end, self._nursery.cancel_scope)
+        self.sessions.resume()
+        self.sampling.align()
+        self.uploads.resume()
+        self.firmware.resume()
+        self.presence.resume()
 
     def _begin_to_end(self) -> None:
         """This power cycle is to end in order; once is enough."""

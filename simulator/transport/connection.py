@@ -180,3 +180,6 @@ class Connection(Protocol):
 
         Closing what is closed does nothing. On cancel the closing goes on in the background.
         """
+
+    async def finish(self) -> None:
+        """Close with 1000 if still open, and wait for the end, shielded: at most ``Limits.close_timeout``."""

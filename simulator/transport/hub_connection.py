@@ -48,6 +48,8 @@ _LAST_WORDS = 1.0
 READABLE = 0x1
 WRITABLE = 0x4
 
+_ONE_RECEIVER = "only one task may receive from a connection"
+
 _NEVER = float("inf")
 _PING_NUMBERS = count()
 
@@ -170,9 +172,13 @@ class HubConnection:
         while self._messages:
             take(self._pop())
         if self._end is None:
+            if self._receiver is not None:
+                raise RuntimeError(_ONE_RECEIVER)
             self._take = take
+            self._receiver = trio.lowlevel.current_task()
             try:
-                await self._park()
+                # Not by `_park`: a frame of it for each idle station counts.
+                await trio.lowlevel.wait_task_rescheduled(self._abort_receiver)
             finally:
                 self._take = None
         else:
@@ -489,7 +495,7 @@ class HubConnection:
 
     async def _park(self) -> None:
         if self._receiver is not None:
-            raise RuntimeError("only one task may receive from a connection")
+            raise RuntimeError(_ONE_RECEIVER)
         self._receiver = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._abort_receiver)
 

@@ -121,11 +121,56 @@ class Dialer:
         basic_auth: tuple[str, str | bytes] | None = None,
         open_timeout: float = 30.0,
     ) -> AsyncIterator[Connection]:
-        """Open a connection for the time of an ``async with``.
+        """Open a connection for the time of an ``async with``; parameters and failures as for :meth:`dial`.
 
         Leaving closes with 1000 within ``Limits.close_timeout``, also on cancel and on an exception, which comes out
         as it was raised. Nothing is ever raised into the body except by the connection's own methods.
+        """
+        failure: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                try:
+                    connection = await self.dial(
+                        url,
+                        nursery=nursery,
+                        subprotocols=subprotocols,
+                        options=options,
+                        basic_auth=basic_auth,
+                        open_timeout=open_timeout,
+                    )
+                    try:
+                        yield connection
+                    finally:
+                        await connection.finish()
+                except BaseException as error:
+                    # Raised again below, outside the nursery, which would wrap it in a group.
+                    failure = error
+        except BaseExceptionGroup as group:
+            # A connection's tasks raise nothing. What gets here interrupts the process wherever it is:
+            # KeyboardInterrupt.
+            raise _first_leaf(group) from None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure
 
+    async def dial(
+        self,
+        url: str,
+        *,
+        nursery: trio.Nursery,
+        subprotocols: Sequence[str],
+        options: WebSocketOptions,
+        basic_auth: tuple[str, str | bytes] | None = None,
+        open_timeout: float = 30.0,
+    ) -> Connection:
+        """Open a connection, for those who have many: whoever gets it must see to ``finish`` in the end.
+
+        On cancel there is none.
+
+        :param nursery: where the tasks of the connection run, if it has any; it must outlive ``finish``. A cancelled
+            nursery does not end them, and they raise nothing.
         :param url: complete, ``ws://`` or ``wss://``; user and password in it are used as Basic credentials if
             neither ``basic_auth`` nor an Authorization header nor ``auth`` is in the options.
         :param subprotocols: in order of preference. The peer must choose one of them unless there are none.
@@ -144,36 +189,16 @@ class Dialer:
         deadline = trio.current_time() + open_timeout
         stream = await self._connect(target, options, deadline, open_timeout)
         if self._hub is not None and isinstance(stream, trio.SocketStream) and not options.per_message_deflate:
-            connection = await self._open_on_hub(self._hub, stream, target, request, options, deadline, open_timeout)
-            # An open connection keeps its frame: nothing big may stay in it.
-            del stream, target, request
-            try:
-                yield connection
-            finally:
-                await connection.finish()
-            return
-        failure: BaseException | None = None
+            return await self._open_on_hub(self._hub, stream, target, request, options, deadline, open_timeout)
+        link = Link(stream, nursery, request=request, limits=self._limits, max_payload=options.max_payload)
+        if target.secure:
+            link.trust_anchor = trust_anchor(stream)
         try:
-            async with trio.open_nursery() as nursery:
-                link = Link(stream, nursery, request=request, limits=self._limits, max_payload=options.max_payload)
-                if target.secure:
-                    link.trust_anchor = trust_anchor(stream)
-                try:
-                    await _upgrade(link, target, subprotocols, deadline, open_timeout)
-                    yield link
-                except BaseException as error:
-                    # Raised again below, outside the nursery, which would wrap it in a group.
-                    failure = error
-                finally:
-                    await link.finish()
-        except BaseExceptionGroup as group:
-            # The link's tasks raise nothing. What gets here interrupts the process wherever it is: KeyboardInterrupt.
-            raise _first_leaf(group) from None
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure
+            await _upgrade(link, target, subprotocols, deadline, open_timeout)
+        except BaseException:
+            await link.finish()
+            raise
+        return link
 
     async def _open_on_hub(
         self,
