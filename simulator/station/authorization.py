@@ -33,6 +33,8 @@ class Decision(msgspec.Struct, frozen=True):
 class Authorization:
     """The authorisation of one station."""
 
+    __slots__ = ("_station", "cache", "local_list")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self.local_list = LocalList(station.info.id_tags)

@@ -37,6 +37,8 @@ UNITS: Mapping[str, RateUnit] = {"current": RateUnit.AMPERE, "power": RateUnit.W
 class ChargingLimits:
     """The charging profiles of one station; they outlive a reset."""
 
+    __slots__ = ("_station", "store")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self.store = ProfileStore()

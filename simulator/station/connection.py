@@ -48,6 +48,22 @@ def connection_url(base: str, station_id: str) -> str:
 class Line:
     """Keeps one WebSocket to the central system open for as long as the station is on."""
 
+    __slots__ = (
+        "_alarm",
+        "_at_once",
+        "_backoff",
+        "_bus",
+        "_connection",
+        "_given_up",
+        "_hold",
+        "_opened_at",
+        "_outbox",
+        "_retries_left",
+        "_scope",
+        "_station",
+        "state",
+    )
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         template = station.info.template

@@ -86,6 +86,8 @@ class _Kept(msgspec.Struct):
 class FirmwareUpdates:
     """The firmware of one station and its update. Survives resets."""
 
+    __slots__ = ("_alarm", "_request_id", "_scope", "_station", "_update", "status", "version")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         #: The version that the station runs.

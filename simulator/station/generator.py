@@ -73,6 +73,17 @@ class _Loop:
 class Generator:
     """The generator of one station. Its loops are tasks of the station's nursery."""
 
+    __slots__ = (
+        "_first_start",
+        "_interrupted",
+        "_loops",
+        "_started_once",
+        "_station",
+        "_tag_index",
+        "_used",
+        "statuses",
+    )
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self.statuses: dict[int, GeneratorStatus] = {}

@@ -82,6 +82,8 @@ class ConfigurationKeys:
     :param changed: called after each change of a value, with the wall seconds within which it is to be stored.
     """
 
+    __slots__ = ("_bounds", "_given", "_keepers", "_own", "_tell", "_url_key", "_watchers")
+
     name = KEYS
 
     def __init__(

@@ -33,6 +33,8 @@ class LocalList:
     Until the central system sends one (version 0), the tags of the template's list serve as entries.
     """
 
+    __slots__ = ("_entries", "version")
+
     def __init__(self, id_tags: Iterable[str]) -> None:
         accepted = IdTagInfo(status=AuthorizationStatus.ACCEPTED)
         self.version = 0
@@ -88,6 +90,8 @@ class LocalList:
 
 class AuthorizationCache:
     """What the central system has said of tags, newest last. Tags of the local list are never in it."""
+
+    __slots__ = ("_entries",)
 
     def __init__(self) -> None:
         self._entries: dict[str, IdTagInfo] = {}

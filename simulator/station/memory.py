@@ -110,6 +110,8 @@ class StationMemory:
     itself is by another, its generator by the third.
     """
 
+    __slots__ = ("_carried", "_hash_id", "_joined", "_kept", "_log", "_parts", "_station", "_store")
+
     def __init__(self, station: ChargingStation, carried: Mapping[str, Any] | None = None) -> None:
         """:param carried: what :meth:`carry` of the same station gave, in place of what is in the store."""
         self._station = station

@@ -68,6 +68,8 @@ class _Pages(msgspec.Struct):
 class MeterSigning:
     """The signatures of one station's meters."""
 
+    __slots__ = ("_keys", "_pages", "_station")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self._pages: dict[int, _Pages] = {}

@@ -26,6 +26,8 @@ MOST_WAITING = 50
 class Notices:
     """The progress reports of one station. They survive resets."""
 
+    __slots__ = ("_station", "_under_way", "_waiting")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self._waiting: list[Request[Any]] = []  # a deque would take 600 bytes when it is empty

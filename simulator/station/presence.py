@@ -37,6 +37,8 @@ class VerbRefused(ValueError):
 class Presence:
     """The vehicles and people at one station's connectors."""
 
+    __slots__ = ("_station",)
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         station.keys.watch("ConnectionTimeOut", self._time_out_changed)

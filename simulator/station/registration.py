@@ -32,6 +32,26 @@ PONG_TIMEOUT = 10.0
 class Registration:
     """The registration of one station and what keeps the connection alive afterwards. Survives reconnections."""
 
+    __slots__ = (
+        "_at_once",
+        "_attached",
+        "_attempts",
+        "_boot_due",
+        "_boot_timer",
+        "_boot_waits",
+        "_heartbeat_due",
+        "_heartbeat_waits",
+        "_keeping_alive",
+        "_online",
+        "_ping_due",
+        "_registering",
+        "_station",
+        "_timer",
+        "_told",
+        "answer",
+        "status",
+    )
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         #: A connection is open.

@@ -33,6 +33,8 @@ class Reservation(msgspec.Struct, frozen=True, rename="camel"):
 class Reservations:
     """The reservations of one station; they outlive a reset."""
 
+    __slots__ = ("_by_id", "_station", "_timers")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self._by_id: dict[int, Reservation] = {}

@@ -49,6 +49,8 @@ def next_aligned(now: float, interval: int) -> float:
 class Sampling:
     """The readings of one station's meters."""
 
+    __slots__ = ("_due", "_station", "_taken", "_timer")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         self._timer: Timer | None = None

@@ -35,6 +35,8 @@ LOCAL_START = Start()
 class Sessions:
     """The sessions of one station. Beginning and ending are plain calls: the messages queue up by themselves."""
 
+    __slots__ = ("_last", "_station", "book", "resumed")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         #: The transaction of each connector that ended last.

@@ -24,6 +24,8 @@ INFO_LENGTH = 50
 class StatusReports:
     """The status reports of one station. Nothing is queued while offline: on return only what changed is told."""
 
+    __slots__ = ("_lasting", "_station")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         #: By connector: until its status has lasted MinimumStatusDuration.

@@ -47,6 +47,19 @@ READINGS_WAITING = 500
 class TransactionBook:
     """Numbers, writes down and queues transaction messages, and finds the transaction that an answer belongs to."""
 
+    __slots__ = (
+        "_answered",
+        "_hash_id",
+        "_journal",
+        "_next_key",
+        "_next_number",
+        "_readings",
+        "_sessions",
+        "_station",
+        "_told_thinned",
+        "_transactions",
+    )
+
     def __init__(self, station: ChargingStation, sessions: Sessions) -> None:
         self._station = station
         self._sessions = sessions

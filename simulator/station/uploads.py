@@ -50,6 +50,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 class Uploads:
     """The uploads of one station. The one under way survives resets."""
 
+    __slots__ = ("_scope", "_station", "_upload", "diagnostics_status")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         #: How the last upload of GetDiagnostics went, or goes.

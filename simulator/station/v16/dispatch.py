@@ -46,6 +46,8 @@ Handler: TypeAlias = Callable[[Any], Answer]
 class Dispatcher:
     """The incoming CALLs of one station."""
 
+    __slots__ = ("_handlers", "_station")
+
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
         #: Made when the first CALL comes: most stations of a large fleet never get one.
