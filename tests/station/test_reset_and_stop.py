@@ -243,7 +243,7 @@ async def test_a_crashed_station_can_be_stopped_and_started() -> None:
 async def test_a_crash_of_the_reader_of_the_line_is_one_of_the_station(monkeypatch: pytest.MonkeyPatch) -> None:
     async with station_world() as world:
         await world.ready()
-        monkeypatch.setattr(world.station.dispatcher, "on_call", lambda call: [][0])
+        monkeypatch.setattr(type(world.station.dispatcher), "on_call", lambda dispatcher, call: [][0])
         world.known().send_raw('[2,"a","ClearCache",{}]')
         await world.sleep(0.5)
         assert [crash.error for crash in world.happened(StationCrashed)] == ["IndexError: list index out of range"]
