@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from simulator.cli.output import count, give, printable, problem_line, tell
+from simulator.config.load import LoadedConfig
 from simulator.config.problems import Problem, has_errors
+from simulator.storage.performance.storage import Unusable, make_store
 from simulator.templates.check import check_file
 
 
@@ -18,7 +20,7 @@ def check_files(places: Sequence[Path], *, as_json: bool, environ: Mapping[str, 
         for line in map(problem_line, problems):
             give(line)
     for file in files:
-        found = check_file(file, environ=environ)
+        found = check_file(file, environ=environ, also=storage_problems)
         # A template that several configurations name is told of once.
         news = [problem for problem in found if problem not in problems]
         problems += news
@@ -34,6 +36,17 @@ def check_files(places: Sequence[Path], *, as_json: bool, environ: Mapping[str, 
         warnings = len(problems) - errors
         tell(f"{count(len(files), 'file')}: {count(errors, 'error')}, {count(warnings, 'warning')}")
     return 1 if has_errors(problems) else 0
+
+
+def storage_problems(loaded: LoadedConfig) -> list[Problem]:
+    """Why performance records cannot be stored as a configuration says; files in the data directory are left aside."""
+    try:
+        store = make_store(loaded.config.performance_storage, Path())
+        if store is not None:
+            store.load()
+    except Unusable as error:
+        return [Problem(str(loaded.path), "performanceStorage.uri", str(error))]
+    return []
 
 
 def _files(places: Iterable[Path]) -> tuple[list[Path], list[Problem]]:

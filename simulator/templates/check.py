@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from simulator.config.load import load_config
+from simulator.config.load import LoadedConfig, load_config
 from simulator.config.problems import ConfigurationError, Problem, Report
 from simulator.config.reading import read_json
 from simulator.config.schemas import config_schema
@@ -17,10 +17,17 @@ from simulator.templates.tags import load_tags
 from simulator.templates.vehicles import load_vehicle_file
 
 
-def check_file(path: Path, *, environ: Mapping[str, str] | None = None) -> list[Problem]:
+def check_file(
+    path: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    also: Callable[[LoadedConfig], list[Problem]] = lambda config: [],
+) -> list[Problem]:
     """Everything that is wrong in a file, and for a configuration in the templates and tag lists that it names.
 
     An empty list: nothing. What kind of file it is shows in its content. Never raises for what a file holds.
+
+    :param also: finds what else is wrong with a configuration.
     """
     report = Report(str(path))
     try:
@@ -39,7 +46,7 @@ def check_file(path: Path, *, environ: Mapping[str, str] | None = None) -> list[
                 problems = plan_fleet(config, environ=environ or {}).problems
             except ConfigurationError as error:
                 problems = error.problems
-            return list(dict.fromkeys([*config.problems, *problems]))
+            return list(dict.fromkeys([*config.problems, *problems, *also(config)]))
     except ConfigurationError as error:
         return error.problems
     kinds = "neither a configuration nor a template nor a tag list nor a file of vehicles"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from simulator.config.load import LoadedConfig
-from simulator.config.model import Distribution, StationTemplateEntry
+from simulator.config.model import Distribution, SimulatorConfig, StationTemplateEntry
 from simulator.config.problems import ConfigurationError, Place, Problem, Report, nearest
 from simulator.config.urls import show_url, url_problem
 from simulator.energy.vehicle import VehicleModel
@@ -99,6 +99,7 @@ def plan_fleet(
     planned = _expand(entries, environ)
     if not any(entry.number_of_stations for entry in config.config.station_template_urls):
         planner.report.error(("stationTemplateUrls",), "comes to no station", "raise a numberOfStations")
+    _check_statistics(config.config, entries, planner.report)
     _find_twins(planned, config.config.supervision_url_distribution, planner.report)
     return FleetPlan(tuple(planned), tuple(entries), planner.finish(), planner.files(), tuple(planner.kept))
 
@@ -313,6 +314,15 @@ def _known_templates(name: str) -> str:
     base = name.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".json").removesuffix(".station-template")
     found = nearest(base, short)
     return f'did you mean "{found}"?' if found else f"shipped are {', '.join(short)}"
+
+
+def _check_statistics(config: SimulatorConfig, entries: Sequence[FleetEntry], report: Report) -> None:
+    """Performance records are those of stations that keep statistics."""
+    storage = config.performance_storage
+    wanted = storage.enabled and storage.type != "none"
+    if wanted and entries and not any(entry.loaded.template.enable_statistics for entry in entries):
+        message = "nothing will be stored: every template has enableStatistics false"
+        report.warning(("performanceStorage",), message, "write enableStatistics: true in a template")
 
 
 # -- how many ----------------------------------------------------------------------------------------------------------

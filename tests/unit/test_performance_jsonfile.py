@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from simulator.storage.performance.jsonfile import JsonFile
-from simulator.storage.performance.records import Unavailable
+from simulator.storage.performance.records import Unavailable, Unusable
 from tests.fakes.performance import keyed, made_records, plain
 
 RECORDS = keyed(made_records(6))
@@ -152,5 +152,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
 def test_a_device_is_no_file(tmp_path: Path) -> None:
     path = tmp_path / "performanceRecords.json"
     path.symlink_to("/dev/zero")
+    with pytest.raises(Unusable, match="no regular file"):
+        JsonFile(path).load()
     with pytest.raises(Unavailable, match="no regular file"):
-        opened(path)
+        JsonFile(path).open()

@@ -96,10 +96,10 @@ async def test_other_settings_hold_at_once_and_nothing_is_lost(tmp_path: Path, a
 
 async def test_what_a_storage_cannot_take_goes_to_the_one_after_it(tmp_path: Path, autojump_clock: MockClock) -> None:
     source = Source()
-    (tmp_path / "folder.sqlite").mkdir()  # which no database can be
     away = PerformanceStorageConfig(enabled=True, type="sqlite", uri="sqlite:///folder.sqlite", interval=60)
     async with running(source, tmp_path) as storage:
         await storage.use(away)
+        (tmp_path / "folder.sqlite").mkdir()  # which no database can be
         source.fresh = RECORDS[:10]
         await storage.use(SQLITE)
         source.fresh = RECORDS[10:20]

@@ -484,6 +484,26 @@ def test_check_of_a_configuration_goes_through_its_templates(tmp_path: Path) -> 
     }
 
 
+@pytest.mark.parametrize(
+    ("statistics", "storage", "warned"),
+    [
+        ((False, False), {"enabled": True}, True),
+        ((False, True), {"enabled": True}, False),
+        ((False, False), {"enabled": True, "type": "none"}, False),
+        ((False, False), {"enabled": False}, False),
+    ],
+)
+def test_records_that_no_station_keeps_are_warned_about(
+    tmp_path: Path, statistics: tuple[bool, bool], storage: dict[str, Any], warned: bool
+) -> None:
+    for name, keeps in zip("ab", statistics, strict=True):
+        write(tmp_path / f"{name}.json", {**BASE, "nameSuffix": name, "enableStatistics": keeps})
+    problems = plan(tmp_path, [("a", 1), ("b", 2)], performanceStorage=storage).problems
+    assert [problem.path for problem in problems if "every template" in problem.message] == (
+        ["performanceStorage"] if warned else []
+    )
+
+
 def test_check_of_what_is_no_json(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     for path in (tmp_path / "a.json", tmp_path, tmp_path / "none"):

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from simulator.storage.performance.records import Record, Unavailable
+from simulator.storage.performance.files import file_trouble
+from simulator.storage.performance.records import Record, Unavailable, Unusable
 from simulator.telemetry.log import get_logger
 
 log = get_logger("simulator.storage")
@@ -40,7 +41,9 @@ class JsonFile:
         self._empty = True
 
     def load(self) -> None:
-        """Nothing is needed."""
+        """Nothing is needed but a place. :raises Unusable: the file can never be written there."""
+        if (trouble := file_trouble(self._path)) is not None:
+            raise Unusable(trouble)
 
     def open(self) -> None:
         """Open or make the file; one that is no array of records is put aside. :raises Unavailable: it cannot be."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 from simulator.config.model import PerformanceStorageConfig
 from simulator.config.storage_uris import file_of, install_hint, with_driver
+from simulator.storage.performance.files import file_trouble
 from simulator.storage.performance.records import Record, Refused, Unavailable, Unusable
 
 TABLE = "performance_records"
@@ -30,6 +33,9 @@ _PATIENCE: Mapping[str, Mapping[str, Any]] = {
     },
     "pysqlite": {"timeout": CONNECT_WITHIN},
 }
+#: The name of an option; what else stands there may be the rest of a password.
+_NAME = re.compile("[A-Za-z_]{1,40}")
+
 #: Dialects that have a type for JSON; elsewhere it is kept as text.
 _WITH_JSON = ("postgresql", "mysql", "mariadb", "sqlite")
 
@@ -50,7 +56,13 @@ class SqlStore:
         self._uncertain = False
 
     def load(self) -> None:
-        """Import SQLAlchemy and the driver. :raises Unusable: one is missing, or the URI is none."""
+        """Import SQLAlchemy and the driver.
+
+        :raises Unusable: one is missing, the URI is none or has an option that the driver does not know, or the file of
+            SQLite can never be written.
+        """
+        if self._file is not None and (trouble := file_trouble(self._file)) is not None:
+            raise Unusable(trouble)
         try:
             from sqlalchemy import create_engine, make_url
             from sqlalchemy.exc import ArgumentError
@@ -75,6 +87,9 @@ class SqlStore:
         except Exception as error:
             # Whatever a driver thinks of the options in the URL; the reason may repeat them.
             raise Unusable(f"the URL of the database cannot be used ({type(error).__name__})") from None
+        if (wrong := _unknown_option(self._engine)) is not None:
+            shown = f'the option "{wrong}"' if _NAME.fullmatch(wrong) else "an option"
+            raise Unusable(f"{shown} behind the ? is unknown to the driver {url.get_driver_name()}: take it out")
 
     def open(self) -> None:
         """Connect, and make the table if need be."""
@@ -142,6 +157,24 @@ class SqlStore:
             raise Unavailable(_reason(error.orig)) from None
         except (SQLAlchemyError, OSError) as error:
             raise Unavailable(_reason(error)) from None
+
+
+def _unknown_option(engine: Any) -> str | None:
+    """The first option of the URL that the driver would not take; None if all are fine, or nobody can tell."""
+    dialect = engine.dialect
+    try:
+        parameters = inspect.signature(dialect.loaded_dbapi.connect).parameters
+        _, options = dialect.create_connect_args(engine.url)
+    except (TypeError, ValueError):
+        return None
+    known = set(parameters)
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        if engine.url.get_driver_name() != "psycopg":
+            return None
+        from psycopg import pq
+
+        known |= {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    return next((name for name in options if name not in known), None)
 
 
 def _table(dialect: str) -> Any:
