@@ -217,6 +217,15 @@ def test_a_steady_charge_ends_with_its_transaction() -> None:
     assert meter.advance(60, 50_000, Random(1)) == pytest.approx(60)
 
 
+def test_drawn_values_end_with_their_transaction() -> None:
+    meter = ConnectorMeter(plan_of(SampledValueTemplate(POWER, value=3600, fluctuation_percent=0), circuit=DC))
+    meter.begin_transaction(Random(1))
+    meter.advance(60, 50_000, Random(1))
+    meter.end_transaction()
+    assert meter.advance(60, 50_000, Random(1)) == 0
+    assert (meter.power_w, meter.register_wh) == (0, 60)
+
+
 def test_a_new_template_goes_on_from_the_state_of_charge_of_the_vehicle() -> None:
     meter = meter_of(vehicle(), plan_of(SampledValueTemplate(SOC), circuit=DC), soc=80)
     meter.advance(60, 50_000, Random(1))
