@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from simulator.cli.options import Number, ui_options
+from simulator.cli.options import Number, OneOf, ui_options
 from simulator.cli.output import Failure, give, tell
 
 SHELLS = ("bash", "zsh", "fish")
@@ -83,7 +83,7 @@ def _help_procedures(context: click.Context, _: click.Parameter, wanted: bool) -
 @click.option("--compact", is_flag=True, help="Print the answer in one line.")
 @click.option(
     "--completion",
-    type=click.Choice(SHELLS),
+    type=OneOf(SHELLS),
     expose_value=False,
     is_eager=True,
     callback=_completion,

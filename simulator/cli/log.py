@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.cli.options import Number, ParameterType, ui_options
+from simulator.cli.options import Number, OneOf, ParameterType, ui_options
 from simulator.cli.output import give, is_broken_pipe, printable, silence, tell
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Pattern(ParameterType):
 @click.option(
     "--action", "actions", multiple=True, metavar="ACTION", help="Only CALLs of this action and their answers."
 )
-@click.option("--direction", type=click.Choice(["sent", "received"]), help="Only what stations sent, or received.")
+@click.option("--direction", type=OneOf(["sent", "received"]), help="Only what stations sent, or received.")
 @click.option("--grep", "pattern", type=Pattern(), metavar="REGEX", help="Only messages whose text holds this.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON each, as the files have them.")
 @click.option("--mermaid", is_flag=True, help="Print a sequence diagram.")

@@ -17,7 +17,7 @@ import click
 from simulator import __version__
 from simulator.cli.ctl import ctl
 from simulator.cli.log import wire_log
-from simulator.cli.options import Number, run_options
+from simulator.cli.options import Number, OneOf, run_options
 from simulator.cli.output import Failure, is_broken_pipe, prepare_streams, silence, tell
 from simulator.interrupts import Interrupts
 
@@ -133,7 +133,7 @@ def demo(stations: int | None, start_rate: float | None, port: int | None, **opt
 )
 @click.option(
     "--boot-status",
-    type=click.Choice(["Accepted", "Pending", "Rejected"], case_sensitive=False),
+    type=OneOf(["Accepted", "Pending", "Rejected"]),
     default="Accepted",
     show_default=True,
     help="The answer to every BootNotification.",
@@ -195,7 +195,7 @@ def verify_value(source: str, key: str | None) -> int:
 @cli.command()
 @click.argument("file", metavar="FILE")
 @click.option("--dc", "direct", is_flag=True, help="Direct current (400 V) instead of alternating.")
-@click.option("--phases", type=click.Choice(["1", "3"]), default="3", show_default=True, help="Of alternating current.")
+@click.option("--phases", type=OneOf(["1", "3"]), default="3", show_default=True, help="Of alternating current.")
 @click.option("--power", type=Number(float, "--power 11", above=0, most=10_000), metavar="KW", help="11 AC, 150 DC.")
 @click.option("--vehicle", metavar="ID", help="Vehicle by its id; the first that can charge there by default.")
 @click.option("--vehicles", type=click.Path(path_type=Path), metavar="FILE", help="File of vehicles (evProfilesFile).")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from simulator.config.problems import nearest
 
 if TYPE_CHECKING:
     ParameterType = click.ParamType[Any]
@@ -14,6 +17,16 @@ else:
     ParameterType = click.ParamType  # older versions of click know no parameter of the type
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "crit", "alert", "emerg")
+#: Levels of other programs, and what they are called here.
+OTHER_LOG_LEVELS = {
+    "warn": "warning",
+    "err": "error",
+    "critical": "crit",
+    "fatal": "emerg",
+    "trace": "debug",
+    "verbose": "info",
+    "silly": "debug",
+}
 
 #: Simulated seconds per second; a year goes by in five minutes.
 FASTEST = 100_000
@@ -69,6 +82,27 @@ class Number(ParameterType):
         elif self._above is not None:
             words += f" above {self._above}" + (f", at most {self._most}" if self._most is not None else "")
         return words
+
+
+class OneOf(click.Choice):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.2
+    """One of a few words in any case, with an error that shows them all and the one that was probably meant.
+
+    :param others: words of other programs, and what they are called here.
+    """
+
+    def __init__(self, words: Sequence[str], others: Mapping[str, str] | None = None) -> None:
+        super().__init__(list(words), case_sensitive=False)
+        self._others = others or {}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Click's hook."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            words = [str(word) for word in self.choices]
+            meant = self._others.get(str(value).lower()) or nearest(str(value), words)
+            hint = f'; did you mean "{meant}"?' if meant else ""
+            self.fail(f'expected one of {", ".join(words)}, got "{value}"{hint}', param, ctx)
 
 
 def ui_options(command: Any) -> Any:
@@ -140,7 +174,7 @@ def run_options(command: Any) -> Any:
             click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, nothing else."),
             click.option(
                 "--log-level",
-                type=click.Choice(LOG_LEVELS, case_sensitive=False),
+                type=OneOf(LOG_LEVELS, OTHER_LOG_LEVELS),
                 metavar="LEVEL",
                 help=f"Log from this level on, and to standard error too: {', '.join(LOG_LEVELS)}.",
             ),

@@ -89,10 +89,6 @@ class Checker:
         if isinstance(value, str) and (limit := schema.get("maxLength")) is not None and len(value) > limit:
             report.error(path, f"{len(value)} characters, and at most {limit} fit", "shorten it")
             return
-        choices = schema.get("enum", ())
-        if len(choices) > 9 and isinstance(value, str) and (suggestion := did_you_mean(value, choices)):
-            report.error(path, f"{show_value(value, path)} is none of the {len(choices)} values known here", suggestion)
-            return
         suggestion = "" if is_secret(path) else _mend(schema, value)
         report.error(path, f"expected {describe(schema)}, got {show_value(value, path)}", suggestion)
 
