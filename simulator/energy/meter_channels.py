@@ -164,7 +164,7 @@ class Selection:
     :param lines: of the meter, 3 or 1.
     """
 
-    __slots__ = ("_lines", "_order", "_pattern", "_subsets", "_texts", "channels", "others", "proven", "reads")
+    __slots__ = ("_lines", "_order", "_parts", "_subsets", "_texts", "channels", "others", "proven", "reads")
 
     def __init__(self, channels: Iterable[Channel], lines: int) -> None:
         self.channels = tuple(channels)
@@ -182,22 +182,27 @@ class Selection:
         others = count(begins[-1] if self.reads else 0)
         places = [begins[source] + place if source < len(READING_FIELDS) else next(others) for source, place in sources]
         self._order = itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
-        self._pattern = ",".join(map(_pattern, self.channels))
+        # Texts with a place for a value between each two.
+        self._parts: list[str] = ['{"value":"']
+        for channel in self.channels:
+            self._parts += "", _tail(channel) + ',{"value":"'
+        self._parts[-1] = self._parts[-1].removesuffix(',{"value":"')
         self._texts = tuple(channel.texts for channel in self.channels)
         self._subsets: dict[tuple[bool, ...], Selection] = {}
 
-    def arrange(self, reading: Iterable[float], others: Iterable[float | None]) -> tuple[float | None, ...]:
+    def arrange(self, row: tuple[float | None, ...]) -> tuple[float | None, ...]:
         """The values of the channels in their order.
 
-        :param reading: voltages, powers and currents, nothing unless the selection :attr:`reads`.
-        :param others: those of :attr:`others`.
+        :param row: voltages, powers and currents, nothing of those unless the selection :attr:`reads`; :attr:`others`.
         """
-        arranged: tuple[float | None, ...] = self._order((*reading, *others))
+        arranged: tuple[float | None, ...] = self._order(row)
         return arranged
 
     def write(self, values: Iterable[float]) -> str:
         """The values of all channels, in base units, as periodic samples: the elements of a JSON array."""
-        return self._pattern % tuple(map(getitem, self._texts, values))
+        parts = self._parts.copy()
+        parts[1::2] = map(getitem, self._texts, values)
+        return "".join(parts)
 
     def known(self, values: Iterable[float | None]) -> Selection:
         """Those of the channels whose value is not None."""
@@ -209,8 +214,8 @@ class Selection:
         return subset
 
 
-def _pattern(channel: Channel) -> str:
-    """A periodic sample as JSON with ``%s`` for the value."""
+def _tail(channel: Channel) -> str:
+    """What stands behind the value in a periodic sample as JSON."""
     gauge = channel.gauge
     members = {
         "context": gauge.context,
@@ -219,8 +224,7 @@ def _pattern(channel: Channel) -> str:
         "location": gauge.location,
         "unit": gauge.unit,
     }
-    tail = _encode({name: text for name, text in members.items() if text}).decode()[1:]
-    return '{"value":"%s",' + tail.replace("%", "%%")
+    return '",' + _encode({name: text for name, text in members.items() if text}).decode()[1:]
 
 
 def round_half_up(value: float, decimals: int) -> float:

@@ -6,6 +6,7 @@ Nothing is worked out before somebody asks, and then once: of all that a meter c
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from simulator.energy import registers as registry
 from simulator.energy.electrical import neutral_current
@@ -138,10 +139,12 @@ class MeterDisplay:
         With them comes what they are of: less than was wanted, where this connector does not know something now.
         """
         values = self._values(selection, _PERIODIC)
+        if None not in values:
+            return selection.write(cast("tuple[float, ...]", values)), selection
         present = [value for value in values if value is not None]
-        if len(present) < len(values):
-            selection = selection.known(values) if present else self._plan.energy_alone
-            present = present or [self.register_wh]
+        if not present:
+            return self._plan.energy_alone.write((self.register_wh,)), self._plan.energy_alone
+        selection = selection.known(values)
         return selection.write(present), selection
 
     def register_sample(self, wh: float | None = None, *, context: str | None = None) -> Sample:
@@ -169,8 +172,8 @@ class MeterDisplay:
                 assert reading is not None
                 others.append(self._derived(channel, reading))
         if reading is None:
-            return selection.arrange((), others)
-        return selection.arrange((*reading.voltages, *reading.powers, *reading.currents), others)
+            return selection.arrange((*others,))
+        return selection.arrange((*reading.voltages, *reading.powers, *reading.currents, *others))
 
     def _derived(self, channel: Channel, reading: Reading) -> float:
         """What a channel shows that follows from a reading, in its base unit."""
