@@ -6,7 +6,7 @@ Nothing is worked out before somebody asks, and then once: of all that a meter c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import NamedTuple, cast
 
 from simulator.energy import registers as registry
 from simulator.energy.electrical import neutral_current
@@ -20,6 +20,15 @@ from simulator.energy.plugged_vehicle import PluggedVehicle
 
 # The context of samples that name none.
 _PERIODIC = "Sample.Periodic"
+
+
+class Present(NamedTuple):
+    """What a meter shows at an instant; the units of :class:`MeterDisplay`."""
+
+    power_w: float
+    lifetime_wh: float
+    transaction_wh: float
+    soc: float | None
 
 
 class MeterDisplay:
@@ -105,6 +114,21 @@ class MeterDisplay:
         if self._vehicle is not None and (gauge is None or gauge.base is None):
             return self._vehicle.soc
         return self._soc
+
+    def present(self, elapsed_s: float) -> Present:
+        """What the meter shows so many seconds after the last advance, if the offer has not changed since.
+
+        Nothing changes by it and nothing is drawn at random: to look at a fleet does not change what it does. So where
+        no vehicle decides it is what was drawn last.
+        """
+        vehicle = self._driving if self._in_transaction and elapsed_s > 0 else None
+        if vehicle is None:
+            return Present(self.power_w, self.lifetime_wh, self.transaction_wh, self.soc)
+        later = vehicle.after(elapsed_s)
+        energy, gauge = later.drawn_wh - vehicle.drawn_wh, self._plan.soc
+        soc = later.soc if gauge is None or gauge.base is None else self._soc
+        registers = self._registers
+        return Present(later.power_w, registers.shown_after(energy), registers.transaction_wh + energy, soc)
 
     @property
     def _driving(self) -> PluggedVehicle | None:

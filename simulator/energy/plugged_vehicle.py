@@ -225,6 +225,14 @@ class PluggedVehicle:
             self._find_stretch()
         return self.drawn_wh - before
 
+    def after(self, seconds: float) -> PluggedVehicle:
+        """The vehicle as it will be after ``seconds`` under the present offer; it itself does not change."""
+        later = PluggedVehicle.__new__(PluggedVehicle)
+        for name in PluggedVehicle.__slots__:
+            setattr(later, name, getattr(self, name))
+        later.advance(seconds)
+        return later
+
     def _find_stretch(self) -> None:
         """Find out for how long nothing will come but energy: no corner of the curve, no end, no departure."""
         self._stretch = stretch = self._curve.stretch(self._charged_wh, self._cap_w, self._end_wh)

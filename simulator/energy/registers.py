@@ -107,6 +107,10 @@ class Registers:
         now = whole(self._running[register])
         return now if per_transaction else whole(self._base[register]) + now
 
+    def shown_after(self, energy: float) -> float:
+        """What the active import of all its life will show once so many Wh more have flowed."""
+        return whole(self._base[ACTIVE_IMPORT]) + whole(self._running[ACTIVE_IMPORT] + energy)
+
     def all_shown(self) -> tuple[float, ...]:
         """What all registers show, since for ever."""
         return tuple(self.shown(register) for register in range(COUNT))

@@ -70,6 +70,11 @@ class Supply:
         """The station boots: nothing has flowed since it lost its power."""
         self._settled_at = self._station.clock.now()
 
+    @property
+    def unsettled_s(self) -> float:
+        """Virtual seconds since the last settlement."""
+        return max(0.0, self._station.clock.now() - self._settled_at)
+
     def settle(self) -> None:
         """Let every meter count what has flowed under the present offers since the last settlement."""
         if self._advance() and self._contended:

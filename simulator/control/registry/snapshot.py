@@ -152,10 +152,11 @@ class Snapshots:
                 members["transaction_start"] = format_timestamp(transaction.started_at)
             meter = connector.meter
             if meter is not None:
-                members["energy_active_import_register_value"] = round(meter.lifetime_wh, 3)
-                members["transaction_energy_active_import_register_value"] = round(meter.transaction_wh, 3)
-                members["power"] = round(meter.power_w, 3) if running else 0.0
-                members["soc"] = round(meter.soc, 3) if running and meter.soc is not None else None
+                now = meter.present(station.supply.unsettled_s if running else 0.0)
+                members["energy_active_import_register_value"] = round(now.lifetime_wh, 3)
+                members["transaction_energy_active_import_register_value"] = round(now.transaction_wh, 3)
+                members["power"] = round(now.power_w, 3) if running else 0.0
+                members["soc"] = round(now.soc, 3) if running and now.soc is not None else None
         status = ConnectorStatus(**members)
         return ConnectorEntry(connector_id=connector.id, evse_id=connector.id, connector_status=status, **members)
 
