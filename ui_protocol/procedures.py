@@ -30,7 +30,7 @@ _TABLE = (
     Procedure(
         "startSimulator",
         "Simulator",
-        "Start every station, except those with `autoStart: false`",
+        "Start every station, except those with `autoStart: false`; with a `worker.startRate` they follow",
         requests.NoParameters,
         base.Response,
     ),

@@ -164,7 +164,7 @@ export function fleetPage({ session, store, history }) {
   const shownCount = h("span", { class: "count", role: "status" });
   const addButton = h("button", { type: "button", class: "primary", onclick: () => void addStations(session) }, icon("plus"), "Add stations");
   const fleetButton = iconButton("more", "More actions of the simulator", () => openMenu(fleetButton, [
-    { label: "Start all stations", run: () => void wholeFleet("startSimulator", "Every station was started") },
+    { label: "Start all stations", run: () => void wholeFleet("startSimulator", "Every station starts") },
     { label: "Stop all stations", danger: true, run: () => void stopAll() },
   ]));
 
