@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.config.problems import nearest
-
 if TYPE_CHECKING:
     ParameterType = click.ParamType[Any]
 else:
@@ -99,6 +97,9 @@ class OneOf(click.Choice):  # type: ignore[type-arg,unused-ignore]  # generic si
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
+            # Here, for --help is not to wait for what it does not need.
+            from simulator.config.problems import nearest
+
             words = [str(word) for word in self.choices]
             meant = self._others.get(str(value).lower()) or nearest(str(value), words)
             hint = f'; did you mean "{meant}"?' if meant else ""
