@@ -26,7 +26,7 @@ LOOK_EVERY = 5.0
 QUIET = 0.25
 NEVER_QUIET = 5.0
 #: Milliseconds within which the thread of the watch notices that it is to end.
-_STEP = 50
+_STEP = 200
 
 #: Of a file: device, inode, size, and time of the last change; None where there is no file.
 Mark: TypeAlias = tuple[int, int, int, int] | None
