@@ -20,8 +20,8 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from math import ceil
+from operator import attrgetter
 
 import outcome
 import trio
@@ -33,15 +33,20 @@ log = logging.getLogger("simulator.clock")
 # Cancelled timers stay in the heap until they come up; past this many the heap is rebuilt without them.
 _COMPACT_ABOVE = 1024
 
+_deadline_of = attrgetter("wall_deadline")
+_NEVER = float("inf")
+
 
 class Timer:
     """A call that will be made once, at an instant, unless it is cancelled before."""
 
-    __slots__ = ("_clock", "call", "wall_deadline")
+    __slots__ = ("_clock", "call", "wakes", "wall_deadline")
 
-    def __init__(self, clock: Clock, wall_deadline: float, call: Callable[[], object]) -> None:
+    def __init__(self, clock: Clock, wall_deadline: float, call: Callable[[], object], *, wakes: bool = False) -> None:
         self._clock = clock
         self.wall_deadline = wall_deadline
+        #: Whether the call makes a task run.
+        self.wakes = wakes
         self.call: Callable[[], object] | None = call
 
     @property
@@ -80,16 +85,23 @@ class Clock:
         self.outbox = Outbox() if outbox is None else outbox
         self.outbox.now = self.wall
         self._step = grid / speed
-        self._heap: list[tuple[float, int, Timer]] = []
-        self._order = count()
-        self._cancelled = 0
+        #: The turns that are to come, as a heap: numbers of steps of the grid or, without one, instants.
+        self._turns: list[float] = []
+        #: The timers of each turn: one of them, or several.
+        self._timers: dict[float, Timer | list[Timer]] = {}
+        #: The rest of the turn that is under way, the next timer last.
+        self._firing: list[Timer] = []
+        self._waiting = self._cancelled = 0
         self._wait: trio.CancelScope | None = None
+        #: The virtual instant of the pass under way.
+        self._pass_at: float | None = None
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def now(self) -> float:
-        """Virtual POSIX seconds."""
-        return self._virtual_origin + (self.wall() - self._wall_origin) * self.speed
+        """Virtual POSIX seconds. While timers fire it is the instant at which they began to."""
+        at = self._pass_at
+        return self._virtual_origin + (self.wall() - self._wall_origin) * self.speed if at is None else at
 
     def wall_at(self, virtual: float) -> float:
         """The wall instant at which virtual time reaches ``virtual``."""
@@ -97,12 +109,24 @@ class Clock:
 
     # -- timers ----------------------------------------------------------------------------------------------------
 
-    def call_at_wall(self, deadline: float, call: Callable[[], object]) -> Timer:
-        """Make ``call()`` when trio's clock reaches ``deadline``. It must not block; what it raises is logged."""
-        timer = Timer(self, deadline, call)
-        heapq.heappush(self._heap, (deadline, next(self._order), timer))
-        if self._wait is not None and deadline < self._wait.deadline:
-            self._wait.deadline = self.fires_at(deadline)
+    def call_at_wall(self, deadline: float, call: Callable[[], object], *, wakes: bool = False) -> Timer:
+        """Make ``call()`` when trio's clock reaches ``deadline``. It must not block; what it raises is logged.
+
+        :param wakes: the call makes a task run. Two of one instant then run in the order in which they were asked for.
+        """
+        timer = Timer(self, deadline, call, wakes=wakes)
+        turn = self._turn_of(deadline)
+        others = self._timers.get(turn)
+        if others is None:
+            self._timers[turn] = timer
+            heapq.heappush(self._turns, turn)
+            if self._wait is not None and deadline < self._wait.deadline:
+                self._wait.deadline = self.fires_at(deadline)
+        elif isinstance(others, list):
+            others.append(timer)
+        else:
+            self._timers[turn] = [others, timer]
+        self._waiting += 1
         return timer
 
     def call_later_wall(self, seconds: float, call: Callable[[], object]) -> Timer:
@@ -117,6 +141,11 @@ class Clock:
         """Make ``call()`` in ``seconds`` of virtual time."""
         return self.call_at_wall(self.wall() + seconds / self.speed, call)
 
+    @property
+    def pending(self) -> int:
+        """Timers that are still to fire."""
+        return self._waiting - self._cancelled
+
     # -- sleeping --------------------------------------------------------------------------------------------------
 
     async def sleep_until_wall(self, deadline: float) -> None:
@@ -124,7 +153,7 @@ class Clock:
         if deadline <= self.wall():
             await trio.lowlevel.checkpoint()
             return
-        timer = self.call_at_wall(deadline, partial(trio.lowlevel.reschedule, trio.lowlevel.current_task()))
+        timer = self.call_at_wall(deadline, partial(trio.lowlevel.reschedule, trio.lowlevel.current_task()), wakes=True)
 
         def abort(_: object) -> trio.lowlevel.Abort:
             timer.cancel()
@@ -150,8 +179,8 @@ class Clock:
         """Fire timers as they fall due, for ever; cancel to end. Sleepers then stay parked until they are cancelled."""
         task_status.started()
         while True:
-            deadline = self._heap[0][0] if self._heap else float("inf")
-            with trio.CancelScope(deadline=self.fires_at(deadline)) as self._wait:
+            at = self._turn_at(self._turns[0]) if self._turns else _NEVER
+            with trio.CancelScope(deadline=at) as self._wait:
                 await trio.sleep_forever()
             self._wait = None
             while self._fire_all_due():
@@ -161,47 +190,81 @@ class Clock:
 
     def fires_at(self, deadline: float) -> float:
         """The wall instant at which a timer of this wall deadline fires: the end of the step that it falls into."""
-        step = self._step
-        if not step or deadline == float("inf"):
+        return self._turn_at(self._turn_of(deadline))
+
+    def _turn_of(self, deadline: float) -> float:
+        if not self._step or deadline == _NEVER:
             return deadline
-        return self._wall_origin + ceil((deadline - self._wall_origin) / step) * step
+        return ceil((deadline - self._wall_origin) / self._step)
+
+    def _turn_at(self, turn: float) -> float:
+        return self._wall_origin + turn * self._step if self._step else turn
 
     def _fire_all_due(self) -> bool:
-        with self.outbox:
-            return self._fire_due()
+        """One pass: make the calls that are due; returns whether any is left. What they send leaves at the end."""
+        self._pass_at = self.now()
+        try:
+            with self.outbox:
+                return self._fire_due(self.wall())
+        finally:
+            self._pass_at = None
 
-    def _fire_due(self) -> bool:
-        """Make the calls that are due, but of each instant only the first; returns whether any is left.
+    def _fire_due(self, now: float) -> bool:
+        """Make the calls that are due, but of those of one instant that wake tasks only the first.
 
         Trio shuffles the tasks that can run. Turns between two timers of one instant let their tasks go on in the
         order in which they went to sleep, so that a seed repeats a run.
         """
-        now = self.wall()
-        heap = self._heap
-        fired = None
-        while heap and heap[0][0] <= now:
-            if heap[0][0] == fired:
-                return True
-            deadline, _, timer = heapq.heappop(heap)
-            call, timer.call = timer.call, None
-            if call is None:
-                self._cancelled -= 1
-                continue
-            fired = deadline
-            try:
-                call()
-            except Exception:
-                # One station's timer must not stop the time of all others.
-                log.exception("a timer's call failed: %r", call)
+        turns, woken = self._turns, None
+        while self._firing or (turns and self._turn_at(turns[0]) <= now):
+            if not self._firing:
+                due = self._timers.pop(heapq.heappop(turns))
+                self._firing = due if isinstance(due, list) else [due]
+                # The first to fire is the last; those of one instant fire as they came.
+                self._firing.reverse()
+                self._firing.sort(key=_deadline_of, reverse=True)
+            firing = self._firing
+            while firing:
+                timer = firing[-1]
+                if timer.wakes and timer.call is not None:
+                    if timer.wall_deadline == woken:
+                        return True
+                    woken = timer.wall_deadline
+                firing.pop()
+                self._fire(timer)
         return False
+
+    def _fire(self, timer: Timer) -> None:
+        self._waiting -= 1
+        call, timer.call = timer.call, None
+        if call is None:
+            self._cancelled -= 1
+            return
+        try:
+            call()
+        except Exception:
+            # One station's timer must not stop the time of all others.
+            log.exception("a timer's call failed: %r", call)
 
     def _forget_one(self) -> None:
         self._cancelled += 1
-        if self._cancelled > _COMPACT_ABOVE and self._cancelled * 2 > len(self._heap):
-            # In place: this may happen while the heap is being worked off.
-            self._heap[:] = [entry for entry in self._heap if entry[2].pending]
-            heapq.heapify(self._heap)
-            self._cancelled = 0
+        if self._cancelled > _COMPACT_ABOVE and self._cancelled * 2 > self._waiting:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Let go of the timers that were cancelled. In place: this may happen while timers fire."""
+        for turn, timers in list(self._timers.items()):
+            pending = [timer for timer in (timers if isinstance(timers, list) else [timers]) if timer.pending]
+            if pending:
+                self._timers[turn] = pending
+            else:
+                del self._timers[turn]
+        self._turns[:] = self._timers
+        heapq.heapify(self._turns)
+        self._firing[:] = [timer for timer in self._firing if timer.pending]
+        self._waiting = sum(len(timers) if isinstance(timers, list) else 1 for timers in self._timers.values())
+        self._waiting += len(self._firing)
+        self._cancelled = 0
 
 
 class Alarm:
@@ -234,7 +297,7 @@ class Alarm:
         assert self._task is None, "an alarm wakes one task"
         self._task = trio.lowlevel.current_task()
         if deadline != float("inf"):
-            self._timer = self._clock.call_at_wall(deadline, partial(self._wake, False))
+            self._timer = self._clock.call_at_wall(deadline, partial(self._wake, False), wakes=True)
 
         def abort(_: object) -> trio.lowlevel.Abort:
             self._forget()

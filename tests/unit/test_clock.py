@@ -81,7 +81,7 @@ async def test_thousands_of_cancelled_timers_leave_the_others_alone(
     clock.call_later(10, cancel_most)
     await trio.sleep(6000)
     assert fired == [0, -1, *range(10, 5000, 10)]
-    assert clock._heap == []
+    assert clock.pending == 0
     assert clock._cancelled == 0
 
 
@@ -109,7 +109,7 @@ async def test_a_cancelled_sleeper_leaves_no_timer(autojump_clock: MockClock, nu
     with trio.move_on_after(1) as scope:
         await clock.sleep(1000)
     assert scope.cancelled_caught
-    assert not any(timer.pending for _, _, timer in clock._heap)
+    assert clock.pending == 0
 
 
 async def test_sleeping_is_always_a_checkpoint(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
@@ -181,3 +181,35 @@ async def test_waiting_for_the_end_of_a_step_is_not_being_slow(
     probe.end()
     await trio.testing.wait_all_tasks_blocked()
     assert probe.share() == pytest.approx(1, abs=0.001)
+
+
+async def test_the_timers_of_one_step_fire_in_the_order_of_their_instants(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    clock = await started(nursery, start=0.0, grid=1.0)
+    seen: list[tuple[str, float]] = []
+    for name, at in (("c", 5.9), ("a", 5.2), ("b", 5.5), ("b2", 5.5), ("later", 6.1)):
+        clock.call_at(at, lambda name=name: seen.append((name, clock.now())))  # type: ignore[misc]
+    await clock.sleep_until(20.0)
+    assert [name for name, _ in seen] == ["a", "b", "b2", "c", "later"]
+    assert [now for _, now in seen[:4]] == pytest.approx([6.0] * 4)
+
+
+async def test_time_stands_still_while_timers_fire(nursery: trio.Nursery) -> None:
+    clock = await started(nursery, grid=0.05)
+    instants: list[float] = []
+
+    def look() -> None:
+        instants.append(clock.now())
+        begun = clock.wall()
+        while clock.wall() < begun + 0.002:
+            pass
+
+    due = clock.fires_at(trio.current_time() + 0.05) - 0.01
+    for _ in range(3):
+        clock.call_at_wall(due, look)
+    with trio.fail_after(5):
+        await clock.sleep_until_wall(due)
+    assert len(instants) == 3
+    assert len(set(instants)) == 1
+    assert clock.now() >= instants[0] + 0.006
