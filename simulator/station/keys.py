@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -46,6 +46,10 @@ _GIVEN: dict[tuple[object, ...], tuple[StationTemplate, dict[str, Key]]] = {}
 _MOST_GIVEN = 512
 
 
+#: Wall seconds for an answer where MessageTimeout does not say.
+ANSWER_WITHIN = 30
+
+
 @lru_cache(maxsize=1024)
 def _items(text: str) -> tuple[str, ...]:
     """The items of a comma-separated list."""
@@ -68,6 +72,32 @@ def _lowered(name: str) -> str:
     return name.lower()
 
 
+class MessageKeys(NamedTuple):
+    """What the keys say that every message depends on."""
+
+    sample_interval: int
+    """Seconds; 0: no samples."""
+    sampled: str
+    """The measurands of periodic samples."""
+    stop_sampled: str
+    """Those that are kept for StopTransaction; empty: none."""
+    signs_samples: bool
+    timeout: float
+    """Wall seconds for an answer."""
+
+
+@lru_cache(maxsize=1024)
+def _message_keys(interval: str, sampled: str, stop_sampled: str, signs: bool, timeout: str) -> MessageKeys:
+    seconds = _whole(timeout)
+    return MessageKeys(
+        _whole(interval) or 0,
+        sampled,
+        stop_sampled if _items(stop_sampled) else "",
+        signs,
+        float(max(1, ANSWER_WITHIN if seconds is None else seconds)),
+    )
+
+
 class _Keeper(msgspec.Struct, frozen=True):
     allows: Callable[[str], bool]
     written: Callable[[str, str], None]
@@ -82,7 +112,7 @@ class ConfigurationKeys:
     :param changed: called after each change of a value, with the wall seconds within which it is to be stored.
     """
 
-    __slots__ = ("_bounds", "_given", "_keepers", "_own", "_tell", "_url_key", "_watchers")
+    __slots__ = ("_bounds", "_given", "_keepers", "_of_messages", "_own", "_tell", "_url_key", "_watchers")
 
     name = KEYS
 
@@ -96,6 +126,7 @@ class ConfigurationKeys:
         self._own: dict[str, Key] = {}
         self._watchers: dict[str, tuple[Callable[[str], None], ...]] = {}
         self._keepers: dict[str, _Keeper] = {}
+        self._of_messages: MessageKeys | None = None
         self._bounds = Bounds(info.number_of_phases, info.number_of_connectors, self._most_items)
         self._build(info, supervision_url)
 
@@ -115,6 +146,7 @@ class ConfigurationKeys:
                 _GIVEN.clear()
             known = _GIVEN[like] = template, self._given
         self._given = known[1]
+        self._of_messages = None
 
     def _give(
         self, name: str, value: str | None, read_only: bool = False, *, visible: bool = True, reboot: bool = False
@@ -186,6 +218,20 @@ class ConfigurationKeys:
         """A comma-separated list without empty items."""
         return list(_items(self.text(name)))
 
+    @property
+    def of_messages(self) -> MessageKeys:
+        """Those that are asked for with every message of a fleet under load."""
+        known = self._of_messages
+        if known is None:
+            known = self._of_messages = _message_keys(
+                self.text("MeterValueSampleInterval"),
+                self.text("MeterValuesSampledData"),
+                self.text("StopTxnSampledData"),
+                self.flag("SampledDataSignUpdatedReadings") and self.get("SigningMethod") is not None,
+                self.text("MessageTimeout"),
+            )
+        return known
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def watch(self, name: str, act: Callable[[str], None]) -> None:
@@ -242,6 +288,7 @@ class ConfigurationKeys:
 
     def _write(self, key: Key, value: str) -> None:
         self._own[_lowered(key.name)] = msgspec.structs.replace(key, value=value)
+        self._of_messages = None
 
     def _changed(self, name: str, value: str, within: float) -> None:
         for act in self._watchers.get(name.lower(), ()):
@@ -264,6 +311,7 @@ class ConfigurationKeys:
             value = None if key.value is None else acceptable(key.name, key.value, self._bounds)
             if value is not None or key.value is None:
                 self._own[lowered] = msgspec.structs.replace(now, value=value)
+        self._of_messages = None
         for key in self.all():
             before = former.get(key.name.lower())
             if key.value is not None and (before is None or before.value != key.value):

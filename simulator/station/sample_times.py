@@ -32,12 +32,13 @@ class SampleTimes:
         self._reads = False
         self._noted = station.clock.now()
         self._timer: Timer | None = None
-        self._set()
+        self._set(self._noted)
 
     def interval_changed(self) -> None:
         """Follow a change of MeterValueSampleInterval, from the next multiple of it on."""
         self._taken = 0
-        self._set()
+        self.stop()
+        self._set(self._station.clock.now())
 
     def stop(self) -> None:
         """The transaction has ended, or the station has no power."""
@@ -45,20 +46,21 @@ class SampleTimes:
             self._timer.cancel()
             self._timer = None
 
-    def _set(self) -> None:
-        self.stop()
-        station, transaction = self._station, self._transaction
+    def _set(self, now: float) -> None:
+        station = self._station
         clock = station.clock
-        interval = station.keys.number("MeterValueSampleInterval")
-        due = float("inf")
+        interval = station.keys.of_messages.sample_interval
+        at = self._noted + max(NOTE_EVERY, clock.speed)  # in a fast world not more often than once a wall second
+        self._reads = False
         if interval > 0:
+            begun, taken = self._transaction.started_virtual, self._taken
             # A wake-up may seem to come a rounding error too early: that must not make a second sample.
-            elapsed = clock.now() - transaction.started_virtual
-            self._period = max(self._taken, int(elapsed // interval)) + 1
-            due = transaction.started_virtual + self._period * interval
-        note = self._noted + max(NOTE_EVERY, clock.speed)  # in a fast world not more often than once a wall second
-        self._reads = due <= note
-        self._timer = clock.call_at_wall(clock.wall_at(min(due, note)), self._wake)
+            passed = int((now - begun) // interval)
+            self._period = (passed if passed > taken else taken) + 1
+            due = begun + self._period * interval
+            if due <= at:
+                at, self._reads = due, True
+        self._timer = clock.call_at(at, self._wake)
 
     def _wake(self) -> None:
         self._timer = None
@@ -75,6 +77,6 @@ class SampleTimes:
         except Exception as error:
             station.crash(error)
             return
-        self._noted = station.clock.now()
+        self._noted = now = station.clock.now()
         if not transaction.ended:
-            self._set()
+            self._set(now)

@@ -141,21 +141,18 @@ class Sampling:
         station, connector = self._station, transaction.connector
         assert connector.meter is not None
         station.settle_energy()
-        context, switch = ReadingContext.SAMPLE_PERIODIC, "SampledDataSignUpdatedReadings"
-        measurands, data = station.keys.text("MeterValuesSampledData"), None
-        reading = written = None
-        if station.meter_signing.signs(switch):
-            reading = meter_value(station, connector, measurands, context)
-            reading = station.meter_signing.signed(reading, switch, connector, context, transaction=transaction)
-        else:
-            written = periodic_values(station, connector, measurands)
-        if station.keys.items("StopTxnSampledData"):
-            data = meter_value(station, connector, station.keys.text("StopTxnSampledData"), context)
+        keys, context, data = station.keys.of_messages, ReadingContext.SAMPLE_PERIODIC, None
+        if keys.stop_sampled:
+            data = meter_value(station, connector, keys.stop_sampled, context)
             self._keep(transaction, data)
-        if written is not None:
-            station.sessions.book.queue_written(transaction, *written, data=data)
-        elif reading is not None:
+        if keys.signs_samples:
+            switch = "SampledDataSignUpdatedReadings"
+            reading = meter_value(station, connector, keys.sampled, context)
+            reading = station.meter_signing.signed(reading, switch, connector, context, transaction=transaction)
             self._send(transaction, reading, data=data)
+        else:
+            payload, shape = periodic_values(station, connector, keys.sampled)
+            station.sessions.book.queue_written(transaction, payload, shape, data=data)
         if station.services.bus.wanted(MeterSampled):
             station.publish(MeterSampled, connector.id, *metered(connector))
 

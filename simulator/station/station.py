@@ -216,7 +216,7 @@ class ChargingStation:
         getattr(self.log, level)(text)
 
     def _message_timeout(self) -> float:
-        return float(max(1, self.keys.number("MessageTimeout", 30)))
+        return self.keys.of_messages.timeout
 
     def _message_attempts(self) -> int:
         return self.keys.number("TransactionMessageAttempts", 3)

@@ -11,6 +11,8 @@ from hdrh.histogram import HdrHistogram
 _UNIT = 1e9
 _GREATEST = 3_600_000_000_000
 _DIGITS = 2
+# Bits of a value from the first on that tell its bucket from the next, and more than that.
+_BITS = 10
 
 
 class Histogram:
@@ -20,10 +22,13 @@ class Histogram:
     What is below a nanosecond or above an hour is counted there.
     """
 
-    __slots__ = ("_hdr", "greatest", "least", "total")
+    __slots__ = ("_fresh", "_hdr", "greatest", "least", "total")
 
     def __init__(self) -> None:
         self._hdr = HdrHistogram(1, _GREATEST, _DIGITS)
+        #: Values that the library has not counted yet, by what they have in common with those of their bucket: it takes
+        #: as long for one as for many.
+        self._fresh: dict[int, int] = {}
         self.total = 0.0
         # The library's own extremes are those of their buckets after a merge.
         self.least = math.inf
@@ -37,12 +42,28 @@ class Histogram:
         if value > self.greatest:
             self.greatest = value
         nanoseconds = int(value * _UNIT)
-        self._hdr.record_value(nanoseconds if 1 <= nanoseconds <= _GREATEST else _clamp(nanoseconds))
+        if not 1 <= nanoseconds <= _GREATEST:
+            nanoseconds = _clamp(nanoseconds)
+        beyond = nanoseconds.bit_length() - _BITS
+        if beyond > 0:
+            nanoseconds = nanoseconds >> beyond << beyond
+        fresh = self._fresh
+        fresh[nanoseconds] = fresh.get(nanoseconds, 0) + 1
+
+    @property
+    def _all(self) -> HdrHistogram:
+        """The library's histogram, with every value in it."""
+        hdr, fresh = self._hdr, self._fresh
+        if fresh:
+            self._fresh = {}
+            for nanoseconds, count in fresh.items():
+                hdr.record_value(nanoseconds, count)
+        return hdr
 
     def merge(self, other: Histogram) -> None:
         """Count all values of ``other`` too."""
         if other.count:
-            self._hdr.add(other._hdr)
+            self._all.add(other._all)
             self.total += other.total
             self.least = min(self.least, other.least)
             self.greatest = max(self.greatest, other.greatest)
@@ -50,7 +71,7 @@ class Histogram:
     @property
     def count(self) -> int:
         """How many values were counted."""
-        return int(self._hdr.total_count)
+        return int(self._all.total_count)
 
     def percentile(self, percent: float) -> float | None:
         """The value that ``percent`` % of all values do not exceed (nearest rank); None while there are no values."""
@@ -86,7 +107,7 @@ class Histogram:
     def _recorded(self) -> list[tuple[float, int]]:
         """The values that were counted, ascending, each the greatest of its bucket, and how often."""
         # The library's iterators visit its thousands of buckets one by one, which takes 20 ms and more.
-        hdr, greatest = self._hdr, self.greatest
+        hdr, greatest = self._all, self.greatest
         buckets = [(index, count) for index, count in enumerate(list(hdr.counts)) if count]
         return [
             (min(hdr.get_highest_equivalent_value(hdr.get_value_from_index(index)) / _UNIT, greatest), count)
