@@ -42,7 +42,7 @@ class Timer:
 
     __slots__ = ("_clock", "call", "wakes", "wall_deadline")
 
-    def __init__(self, clock: Clock, wall_deadline: float, call: Callable[[], object], *, wakes: bool = False) -> None:
+    def __init__(self, clock: Clock, wall_deadline: float, call: Callable[[], object], wakes: bool = False) -> None:
         self._clock = clock
         self.wall_deadline = wall_deadline
         #: Whether the call makes a task run.
@@ -114,8 +114,9 @@ class Clock:
 
         :param wakes: the call makes a task run. Two of one instant then run in the order in which they were asked for.
         """
-        timer = Timer(self, deadline, call, wakes=wakes)
-        turn = self._turn_of(deadline)
+        timer = Timer(self, deadline, call, wakes)
+        step = self._step
+        turn = ceil((deadline - self._wall_origin) / step) if step and deadline != _NEVER else deadline
         others = self._timers.get(turn)
         if others is None:
             self._timers[turn] = timer
@@ -135,7 +136,7 @@ class Clock:
 
     def call_at(self, virtual: float, call: Callable[[], object]) -> Timer:
         """Make ``call()`` when virtual time reaches ``virtual``."""
-        return self.call_at_wall(self.wall_at(virtual), call)
+        return self.call_at_wall(self._wall_origin + (virtual - self._virtual_origin) / self.speed, call)
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Make ``call()`` in ``seconds`` of virtual time."""
@@ -190,12 +191,9 @@ class Clock:
 
     def fires_at(self, deadline: float) -> float:
         """The wall instant at which a timer of this wall deadline fires: the end of the step that it falls into."""
-        return self._turn_at(self._turn_of(deadline))
-
-    def _turn_of(self, deadline: float) -> float:
         if not self._step or deadline == _NEVER:
             return deadline
-        return ceil((deadline - self._wall_origin) / self._step)
+        return self._turn_at(ceil((deadline - self._wall_origin) / self._step))
 
     def _turn_at(self, turn: float) -> float:
         return self._wall_origin + turn * self._step if self._step else turn

@@ -292,13 +292,6 @@ class CallLane:
             content["transactionId"] = wire_id
         return content
 
-    def _frame(self, message_id: str, call: QueuedCall) -> str | bytes:
-        """The CALL. A transaction's id may only be known by now."""
-        message = call.message
-        if message is None:
-            return encode_call(message_id, call.action, call.request)
-        return frame_call(message_id, call.action, bytes(message.payload), self._wire_id(message))
-
     def _done(self, call: QueuedCall, result: Result) -> None:
         if call.message is None:
             call.done(result)
@@ -373,10 +366,15 @@ class CallLane:
             call.checked = True
             if shape is not None:
                 shape.proven = True
-        message_id = self._services.message_ids.next()
+        message_id, message = self._services.message_ids.next(), call.message
         call.sent_at = self._wall()
+        frame: str | bytes
+        if message is None:
+            frame = encode_call(message_id, call.action, call.request)
+        else:  # a transaction's id may only be known by now
+            frame = frame_call(message_id, call.action, bytes(message.payload), self._wire_id(message))
         try:
-            self._post(self._frame(message_id, call), call)
+            self._post(frame, call)
         except ConnectionClosed:
             # The reader is about to see the same and will detach; a passing CALL fails like all others then.
             if not call.of_transaction:
@@ -410,8 +408,16 @@ class CallLane:
         self._in_flight = None
         seconds = self._wall() - call.sent_at
         self._bus.publish(CallAnswered(self._hash_id, self._station_id, call.action, seconds))
-        # Those of transaction messages are read, never unwrapped.
-        self._finished(call, answer if call.message is not None else outcome.Value(answer.value))
+        if call.message is None:
+            self._finished(call, outcome.Value(answer.value))
+            return True
+        self._transaction.pop(0)
+        assert self._handler is not None
+        self._handler.answered(call.message, answer)  # which reads it, and never unwraps it
+        if self._transaction or self._passing:
+            self._pump()
+        if self._idle is not None:
+            self._check_idle()
         return True
 
     def on_result(self, frame: CallResult) -> None:

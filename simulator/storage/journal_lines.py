@@ -24,7 +24,8 @@ STATION_DIGITS = 24
 #: Stands for the journal itself, whose lines only keep the time.
 NOBODY = "-"
 
-_encode = msgspec.json.Encoder().encode
+#: A record as it stands in a line.
+json_of = msgspec.json.Encoder().encode
 
 
 class Past(Protocol):
@@ -57,11 +58,6 @@ class Kinds(msgspec.Struct, Generic[P], frozen=True):
 def station_mark(hash_id: str) -> str:
     """What stands for a station in the journal."""
     return hash_id[:STATION_DIGITS]
-
-
-def json_of(record: Any) -> bytes:
-    """A record as it stands in a line."""
-    return _encode(record)
 
 
 def line_of(station: bytes, number: int, instant: bytes, json: bytes) -> bytes:

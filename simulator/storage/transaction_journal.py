@@ -24,6 +24,7 @@ import trio
 from simulator.outbox import Outbox
 from simulator.storage.journal_lines import (
     NOBODY,
+    STATION_DIGITS,
     JournalReader,
     Kinds,
     P,
@@ -191,7 +192,10 @@ class FileJournal(Generic[P]):
 
     def write(self, hash_id: str, record: Any) -> None:
         """Store a record: at once or, while the outbox holds messages back, before they leave."""
-        self._append(station_mark(hash_id), record)
+        if self._file is not None:
+            self._records.append((hash_id[:STATION_DIGITS], json_of(record)))
+            if self._outbox is None or not self._outbox.held:
+                self._flush()
 
     def write_later(self, hash_id: str, record: Callable[[], Any]) -> None:
         """Ask for a record in :data:`LATER` or a little more, and store it unless there is none any more."""

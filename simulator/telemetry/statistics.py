@@ -280,7 +280,7 @@ class FleetStatistics:
         self.calls_sent += 1
         self._actions[event.action].sent += 1
         if (action := station.action(event.action)) is not None:
-            station.touch(self._now())
+            station.fresh = True  # its instant is that of the answer
             action.requests += 1
 
     def _on_answered(self, event: events.CallAnswered) -> None:

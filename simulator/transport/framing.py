@@ -11,6 +11,11 @@ from codecs import getincrementaldecoder
 from io import BytesIO, StringIO
 from typing import Final
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled form of it for this machine
+    from websockets.utils import apply_mask
+
 from simulator.transport.connection import INVALID_DATA, NO_STATUS, PROTOCOL_ERROR, TOO_BIG
 
 CONTINUATION: Final = 0x0
@@ -30,10 +35,6 @@ Event = tuple[int, "str | bytes | tuple[int, str]"]
 _FIN = 0x80
 _MASKED = 0x80
 _CONTROL_LIMIT = 125
-
-# Above this many bytes four strided translations mask faster than one long exclusive or.
-_LONG = 1200
-_XOR = [bytes(byte ^ key for byte in range(256)) for key in range(256)]
 
 _Utf8 = getincrementaldecoder("utf-8")
 
@@ -59,18 +60,6 @@ class _Keys:
 _next_key = _Keys().next
 
 
-def mask(payload: bytes, key: bytes) -> bytes:
-    """The payload under a masking key; the same again gives the payload back."""
-    length = len(payload)
-    if length > _LONG:
-        masked = bytearray(length)
-        for index in range(4):
-            masked[index::4] = payload[index::4].translate(_XOR[key[index]])
-        return bytes(masked)
-    keys = int.from_bytes((key * (length // 4 + 1))[:length], "little")
-    return (int.from_bytes(payload, "little") ^ keys).to_bytes(length, "little")
-
-
 def client_frame(opcode: int, payload: bytes) -> bytes:
     """A whole message or a control frame, masked."""
     length = len(payload)
@@ -81,7 +70,7 @@ def client_frame(opcode: int, payload: bytes) -> bytes:
         head = bytes((_FIN | opcode, _MASKED | 126, length >> 8, length & 0xFF))
     else:
         head = bytes((_FIN | opcode, _MASKED | 127)) + length.to_bytes(8, "big")
-    return head + key + mask(payload, key)
+    return b"%b%b%b" % (head, key, apply_mask(payload, key))
 
 
 def close_payload(code: int, reason: str) -> bytes:

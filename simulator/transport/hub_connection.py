@@ -244,10 +244,23 @@ class HubConnection:
         except OSError as error:
             self._lost(error)
             return
-        if data:
+        if not data:
+            self._lost(None)
+        elif self._take is None or self._reader is not None or self._state is not _State.OPEN:
             self.take_bytes(data)
         else:
-            self._lost(None)
+            # What almost all reads are: one whole text for somebody who takes it here and now.
+            try:
+                text = whole_text(data, self._max_payload)
+            except UnicodeDecodeError:
+                text = None
+            if text is None:
+                self.take_bytes(data)
+                return
+            try:
+                self._take(text)
+            except BaseException as error:
+                self._take_failed(error)
 
     def take_bytes(self, data: bytes) -> None:
         """Go on with bytes that the peer has sent."""
