@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from simulator.ocpp.v16.messages import CENTRAL_SYSTEM_ACTIONS, FEATURE_PROFILES
 from simulator.station.memory import KEYS, PROMISED, SOON
+from simulator.station.message_keys import MessageKeys, message_keys
 from simulator.station.standard_keys import (
     IMPLEMENTED_PROFILES,
     MOST,
@@ -46,10 +47,6 @@ _GIVEN: dict[tuple[object, ...], tuple[StationTemplate, dict[str, Key]]] = {}
 _MOST_GIVEN = 512
 
 
-#: Wall seconds for an answer where MessageTimeout does not say.
-ANSWER_WITHIN = 30
-
-
 @lru_cache(maxsize=1024)
 def _items(text: str) -> tuple[str, ...]:
     """The items of a comma-separated list."""
@@ -70,32 +67,6 @@ def _whole(text: str) -> int | None:
 def _lowered(name: str) -> str:
     """The name under which a key is found; stations share it."""
     return name.lower()
-
-
-class MessageKeys(NamedTuple):
-    """What the keys say that every message depends on."""
-
-    sample_interval: int
-    """Seconds; 0: no samples."""
-    sampled: str
-    """The measurands of periodic samples."""
-    stop_sampled: str
-    """Those that are kept for StopTransaction; empty: none."""
-    signs_samples: bool
-    timeout: float
-    """Wall seconds for an answer."""
-
-
-@lru_cache(maxsize=1024)
-def _message_keys(interval: str, sampled: str, stop_sampled: str, signs: bool, timeout: str) -> MessageKeys:
-    seconds = _whole(timeout)
-    return MessageKeys(
-        _whole(interval) or 0,
-        sampled,
-        stop_sampled if _items(stop_sampled) else "",
-        signs,
-        float(max(1, ANSWER_WITHIN if seconds is None else seconds)),
-    )
 
 
 class _Keeper(msgspec.Struct, frozen=True):
@@ -223,13 +194,7 @@ class ConfigurationKeys:
         """Those that are asked for with every message of a fleet under load."""
         known = self._of_messages
         if known is None:
-            known = self._of_messages = _message_keys(
-                self.text("MeterValueSampleInterval"),
-                self.text("MeterValuesSampledData"),
-                self.text("StopTxnSampledData"),
-                self.flag("SampledDataSignUpdatedReadings") and self.get("SigningMethod") is not None,
-                self.text("MessageTimeout"),
-            )
+            known = self._of_messages = message_keys(self)
         return known
 
     # -- writing ---------------------------------------------------------------------------------------------------
