@@ -271,8 +271,8 @@ class TransactionJournal(Protocol):
         """The station is no more in this process; what is left of it waits for its return."""
         ...
 
-    def write(self, hash_id: str, record: AnyRecord) -> None:
-        """Store a record before any message leaves."""
+    def write(self, hash_id: str, record: AnyRecord, *, reading: bool = False) -> None:
+        """Store a record before any message leaves; ``reading``: it tells what a meter showed and nothing else."""
         ...
 
     def write_later(self, hash_id: str, record: Callable[[], AnyRecord | None]) -> None:
@@ -290,7 +290,7 @@ class NoJournal:
     def leave(self, hash_id: str) -> None:
         """Nothing waits."""
 
-    def write(self, hash_id: str, record: AnyRecord) -> None:
+    def write(self, hash_id: str, record: AnyRecord, *, reading: bool = False) -> None:
         """Nothing is stored."""
 
     def write_later(self, hash_id: str, record: Callable[[], AnyRecord | None]) -> None:

@@ -133,7 +133,7 @@ class TransactionBook:
             register = transaction.register = reading(transaction, self._station.now())
         kept_data = None if data is None else to_payload(data)
         answered, self._answered = self._answered, None
-        self._journal.write(self._hash_id, Queued(message, key, register, kept_data, answered))
+        self._journal.write(self._hash_id, Queued(message, key, register, kept_data, answered), reading=True)
 
     def _thin_out(self) -> None:
         """Too many readings wait, for hours without a connection perhaps: leave out every second one in between."""

@@ -3,7 +3,7 @@
 Records are handed to the operating system before their messages leave, on the calling task, for a hop to a thread would
 cost more: each in one ``os.write`` or, where the outbox holds messages back, all of a pass over many stations in one.
 What the system has taken survives the end of the process, also ``kill -9``; a task of the root nursery brings it to the
-disk at most once a second, which is what a failure of the whole machine can take.
+disk at most once a second, readings every five, which is what a failure of the whole machine can take.
 
 The files are numbered. At the start, and whenever the file has grown too large, a new one begins with what is left of
 each station and the old ones are deleted. That happens station by station while the fleet goes on: the files are read
@@ -37,8 +37,10 @@ from simulator.telemetry.log import get_logger
 
 log = get_logger("simulator.storage")
 
-#: Wall seconds between two times that what was written is brought to the disk.
+#: Wall seconds between two times that what was written is brought to the disk. Where it is nothing but readings, which a
+#: fleet under load makes by the thousands, it is longer: else the disk costs as much as all the rest of their way.
 SYNC_EVERY = 1.0
+SYNC_READINGS_EVERY = 5.0
 #: Wall seconds that records which may come later have for it: the readings that were answered meanwhile are told again
 #: after a kill, which does no harm.
 LATER = 3.0
@@ -79,6 +81,9 @@ class FileJournal(Generic[P]):
         self._later: dict[str, Callable[[], Any]] = {}
         #: When they are asked, on trio's clock.
         self._late_at = 0.0
+        #: Whether something else than readings waits for the disk, and when they themselves have waited long enough.
+        self._urgent = False
+        self._readings_at = 0.0
         self._outbox: Outbox | None = None
         self._written = trio.Event()
 
@@ -142,7 +147,10 @@ class FileJournal(Generic[P]):
                     self._written.set()
                 else:
                     self._ask_for_late()
-            await self._bring_to_disk()
+            if self._urgent or trio.current_time() >= self._readings_at:
+                await self._bring_to_disk()
+            else:
+                self._written.set()
             if self._size > self._large:
                 self._begin_file()
                 with contextlib.suppress(OSError):
@@ -190,9 +198,14 @@ class FileJournal(Generic[P]):
         self._absent.pop(mark, None)
         self._append(mark, self._kinds.past())
 
-    def write(self, hash_id: str, record: Any) -> None:
-        """Store a record: at once or, while the outbox holds messages back, before they leave."""
+    def write(self, hash_id: str, record: Any, *, reading: bool = False) -> None:
+        """Store a record: at once or, while the outbox holds messages back, before they leave.
+
+        :param reading: it tells what a meter showed and nothing else.
+        """
         if self._file is not None:
+            if not reading:
+                self._urgent = True
             self._records.append((hash_id[:STATION_DIGITS], json_of(record)))
             if self._outbox is None or not self._outbox.held:
                 self._flush()
@@ -207,6 +220,7 @@ class FileJournal(Generic[P]):
     def _append(self, mark: str, record: Any) -> None:
         if self._file is None:
             return
+        self._urgent = True
         self._records.append((mark, json_of(record)))
         if self._outbox is None or not self._outbox.held:
             self._flush()
@@ -284,6 +298,8 @@ class FileJournal(Generic[P]):
 
     async def _bring_to_disk(self) -> None:
         self._flush()
+        self._urgent = False
+        self._readings_at = trio.current_time() + SYNC_READINGS_EVERY
         if self._file is not None:
             try:
                 await trio.to_thread.run_sync(_sync, self._file)

@@ -27,6 +27,7 @@ from simulator.config.model import (
     WorkerConfig,
 )
 from simulator.energy.meter_values import SampledValueTemplate
+from simulator.outbox import Outbox
 from simulator.templates.model import (
     CommandsSupport,
     ConfigurationKeyTemplate,
@@ -427,9 +428,9 @@ async def test_the_transport_is_the_one_that_is_asked_for(
     opened = []
 
     @asynccontextmanager
-    async def open_hub() -> AsyncIterator[Any]:
+    async def open_hub(outbox: Outbox) -> AsyncIterator[Any]:
         opened.append(True)
-        async with hub.open_hub() as made:
+        async with hub.open_hub(outbox) as made:
             yield made
 
     monkeypatch.setattr(app, "open_hub", open_hub)
