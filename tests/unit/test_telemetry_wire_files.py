@@ -282,7 +282,7 @@ def test_a_file_that_is_none_is_one_clear_line(tmp_path: Path, content: str | No
         (("--grep", "("), r'"\(" is no regular expression \(.+\), for example'),
         (("--mermaid", "--follow"), "a diagram ends: --mermaid and --follow do not go together"),
         (("--lines", "few"), 'expected a whole number from 0, got "few", for example --lines 100'),
-        (("--direction", "up"), "'up' is not one of 'sent', 'received'"),
+        (("--direction", "up"), 'expected one of sent, received, got "up"'),
     ],
 )
 def test_a_wrong_option_says_what_to_write(tmp_path: Path, options: tuple[str, ...], complaint: str) -> None:
