@@ -37,8 +37,8 @@ from simulator.telemetry.log import get_logger
 
 log = get_logger("simulator.storage")
 
-#: Wall seconds between two times that what was written is brought to the disk. Where it is nothing but readings, which a
-#: fleet under load makes by the thousands, it is longer: else the disk costs as much as all the rest of their way.
+#: Wall seconds between two times that what was written is brought to the disk. Where it is nothing but readings, which
+#: a fleet under load makes by the thousands, it is longer: else the disk costs as much as all the rest of their way.
 SYNC_EVERY = 1.0
 SYNC_READINGS_EVERY = 5.0
 #: Wall seconds that records which may come later have for it: the readings that were answered meanwhile are told again
