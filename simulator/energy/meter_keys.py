@@ -23,17 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-DEFAULT_METHOD = "ECDSA-secp256r1-SHA256"
+from simulator.energy.signature_methods import CURVES, DEFAULT_METHOD
 
-METHODS: dict[str, ec.EllipticCurve] = {
-    "ECDSA-secp192r1-SHA256": ec.SECP192R1(),
-    "ECDSA-secp256k1-SHA256": ec.SECP256K1(),
-    "ECDSA-secp256r1-SHA256": ec.SECP256R1(),
-    "ECDSA-secp384r1-SHA256": ec.SECP384R1(),
-    "ECDSA-brainpool256r1-SHA256": ec.BrainpoolP256R1(),
-    "ECDSA-brainpool384r1-SHA256": ec.BrainpoolP384R1(),
-}
-"""The signature methods of OCMF (table 22) with their curves; secp192k1 is missing, no library at hand has it."""
+METHODS: dict[str, ec.EllipticCurve] = {method: getattr(ec, name)() for method, name in CURVES.items()}
+"""The signature methods of OCMF with their curves."""
 
 _MARK, _BASE16, _BASE64, _ASN1 = "oca", "base16", "base64", "asn1"
 

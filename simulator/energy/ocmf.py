@@ -19,7 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from simulator.energy.meter_keys import DEFAULT_METHOD, METHODS, method_of, oca_public_key_base64
+from simulator.energy.meter_keys import METHODS, method_of, oca_public_key_base64
+from simulator.energy.signature_methods import DEFAULT_METHOD
 
 FORMAT_VERSION = "1.2"
 HEADER = "OCMF"

@@ -11,27 +11,18 @@ A station whose template sets any of the keys below has all of them, and ``Meter
 * ``PublicKeyWithSignedMeterValue``: Never, OncePerTransaction or EveryMeterValue.
 * ``SigningMethod``: curve and hash, such as ``ECDSA-secp256r1-SHA256``.
 
-Each meter has a key of its own that follows from the hashId: it is the same in every run.
+Each meter has a key of its own that follows from the hashId: it is the same in every run. What signs is imported by the
+first station that signs: most fleets have none, and cryptography takes 7 MB.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from simulator.energy.meter_keys import DEFAULT_METHOD, METHODS, derived_key, oca_public_key_base64
-from simulator.energy.ocmf import (
-    OcmfMeter,
-    OcmfReading,
-    OcmfUser,
-    ReadingKind,
-    payload,
-    sign,
-    signed_value_text,
-)
-from simulator.ocpp.v16.enums import Measurand, ReadingContext, Reason, ValueFormat
+from simulator.energy.signature_methods import CURVES, DEFAULT_METHOD
+from simulator.ocpp.v16.enums import Measurand, ReadingContext, ValueFormat
 from simulator.ocpp.v16.messages import MeterValue, SampledValue
 
 if TYPE_CHECKING:
@@ -46,16 +37,6 @@ NEVER, ONCE, ALWAYS = "Never", "OncePerTransaction", "EveryMeterValue"
 
 #: Pages that are counted as used when the station's memory is written, so that none is ever used twice.
 PAGES_AT_ONCE = 100
-
-_ENDS = {
-    Reason.LOCAL: ReadingKind.END_LOCAL,
-    Reason.REMOTE: ReadingKind.END_REMOTE,
-    Reason.POWER_LOSS: ReadingKind.POWER_FAILURE,
-    Reason.EMERGENCY_STOP: ReadingKind.ABORTED,
-    Reason.OTHER: ReadingKind.ABORTED,
-}
-# The identifiers of ISO 14443 cards are of 4, 7 or 10 bytes.
-_CARD = re.compile(r"(?:[0-9A-Fa-f]{2}){4}|(?:[0-9A-Fa-f]{2}){7}|(?:[0-9A-Fa-f]{2}){10}")
 
 
 class _Pages(msgspec.Struct):
@@ -77,16 +58,16 @@ class MeterSigning:
         keys = station.keys
         if keys.get("SigningMethod") is None:
             return
-        keys.keep(
-            "SigningMethod", allows=lambda value: _method(value) in METHODS, written=lambda *_: self._new_method()
-        )
+        keys.keep("SigningMethod", allows=lambda value: _method(value) in CURVES, written=lambda *_: self._new_method())
         keys.keep("PublicKeyWithSignedMeterValue", allows=lambda value: value in {NEVER, ONCE, ALWAYS})
-        if _method(keys.text("SigningMethod")) not in METHODS:
+        if _method(keys.text("SigningMethod")) not in CURVES:
             station.log.warning("SigningMethod %s is not known: %s", keys.text("SigningMethod"), DEFAULT_METHOD)
             keys.set("SigningMethod", DEFAULT_METHOD)
         self._new_method()
 
     def _new_method(self) -> None:
+        from simulator.energy.meter_keys import oca_public_key_base64
+
         self._keys.clear()
         for connector_id in self._station.connectors:
             if connector_id > 0:
@@ -95,6 +76,8 @@ class MeterSigning:
 
     def _key(self, connector_id: int) -> EllipticCurvePrivateKey:
         if connector_id not in self._keys:
+            from simulator.energy.meter_keys import derived_key
+
             method = _method(self._station.keys.text("SigningMethod")) or DEFAULT_METHOD
             self._keys[connector_id] = derived_key(f"{self._station.info.hash_id}:{connector_id}", method)
         return self._keys[connector_id]
@@ -125,53 +108,29 @@ class MeterSigning:
         """
         if not self.signs(switch) or connector.meter is None:
             return value
+        from simulator.station.signed_readings import signed_text
+
         at = self._station.now() if at is None else at
-        readings = self._readings(connector.meter.register_wh, context, at, transaction)
-        text = payload(
-            self._meter(connector),
-            readings,
-            page=self._next_page(connector.id, 0 if transaction is not None else 1),
-            user=None if transaction is None else _user(transaction),
-        )
         key = self._key(connector.id)
         # The first reading of transactionData is the last to be sent: the key goes with one that comes earlier.
         waits = context is ReadingContext.TRANSACTION_BEGIN and switch == "SampledDataSignReadings"
         public = key.public_key() if self._tells_key(transaction, waits=waits) else None
         signed = SampledValue(
-            value=signed_value_text(sign(text, key), public),
+            value=signed_text(
+                self._station.info,
+                connector,
+                context,
+                at,
+                transaction,
+                page=self._next_page(connector.id, 0 if transaction is not None else 1),
+                key=key,
+                public=public,
+            ),
             context=context,
             format=ValueFormat.SIGNED_DATA,
             measurand=Measurand.ENERGY_ACTIVE_IMPORT_REGISTER,
         )
         return msgspec.structs.replace(value, sampled_value=(*value.sampled_value, signed))
-
-    @staticmethod
-    def _readings(wh: float, context: ReadingContext, at: float, transaction: Transaction | None) -> list[OcmfReading]:
-        if transaction is None:
-            return [OcmfReading(time=at, wh=wh, kind=None)]
-        begin = OcmfReading(time=transaction.started_at, wh=transaction.meter_start, kind=ReadingKind.BEGIN)
-        if context is ReadingContext.TRANSACTION_BEGIN:
-            return [begin]
-        if context is not ReadingContext.TRANSACTION_END:
-            return [OcmfReading(time=at, wh=wh)]
-        assert transaction.stopped_at is not None
-        assert transaction.meter_stop is not None
-        kind = _ENDS.get(transaction.reason or Reason.OTHER, ReadingKind.END)
-        return [begin, OcmfReading(time=transaction.stopped_at, wh=transaction.meter_stop, kind=kind)]
-
-    def _meter(self, connector: Connector) -> OcmfMeter:
-        info = self._station.info
-        template = info.template
-        return OcmfMeter(
-            meter_serial=f"{info.meter_serial_number or info.station_id}-{connector.id}",
-            meter_vendor=template.charge_point_vendor,
-            meter_model=template.meter_type or "",
-            gateway=template.charge_point_model,
-            gateway_serial=info.charge_point_serial_number or info.charge_box_serial_number or "",
-            gateway_version=template.firmware_version or "",
-            direct_current=info.circuit.direct,
-            charge_box=f"{info.station_id} {connector.id}",
-        )
 
     def _tells_key(self, transaction: Transaction | None, *, waits: bool) -> bool:
         policy = self._station.keys.text("PublicKeyWithSignedMeterValue", NEVER)
@@ -205,13 +164,3 @@ class MeterSigning:
 def _method(text: str) -> str:
     """A signing method as OCMF writes it; others write underscores."""
     return text.strip().replace("_", "-")
-
-
-def _user(transaction: Transaction) -> OcmfUser:
-    tag = transaction.id_tag
-    card = _CARD.fullmatch(tag) is not None
-    return OcmfUser(
-        id_tag=tag,
-        flags=("OCPP_RS",) if transaction.remote else ("RFID_PLAIN",),
-        type="ISO14443" if card else "LOCAL",
-    )

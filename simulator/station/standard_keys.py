@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from simulator.energy.meter_keys import DEFAULT_METHOD
 from simulator.energy.meter_values import ENERGY, parse_measurands
+from simulator.energy.signature_methods import DEFAULT_METHOD
 
 #: The profiles whose messages this program answers, as ``SupportedFeatureProfiles`` names them.
 IMPLEMENTED_PROFILES = (
