@@ -27,6 +27,7 @@ from simulator.csms.central import CentralSystem
 from simulator.csms.ledger_file import LedgerFile
 from simulator.csms.policy import BootPolicy
 from simulator.events import EventBus, Registered, Timed
+from simulator.failures import UiCannotListen
 from simulator.following import RunFollower
 from simulator.ids import MessageIds
 from simulator.interrupts import STOP_SIGNALS
@@ -37,7 +38,6 @@ from simulator.station.journal import AnyRecord, NoJournal, StationPast
 from simulator.station.memory import NoStore
 from simulator.station.services import StationServices
 from simulator.station.station import END_WITHIN
-from simulator.steering import UiCannotListen
 from simulator.storage.certificates import CertificateFiles
 from simulator.storage.journal_lines import Kinds
 from simulator.storage.performance.records import Unusable

@@ -14,6 +14,7 @@ from simulator.control.fleet import Fleet
 from simulator.control.making import Maker
 from simulator.control.provisioning import Provisioner
 from simulator.events import EventBus
+from simulator.failures import UiCannotListen
 from simulator.storage.state import State
 from simulator.supervision import leaves
 from simulator.telemetry.log import get_logger
@@ -23,10 +24,6 @@ from simulator.templates.fleet import FleetPlan
 from simulator.ui_server.settings import UiSettings
 
 log = get_logger("simulator.ui")
-
-
-class UiCannotListen(Exception):
-    """The UI server found no address to listen on; the text is one line for the user."""
 
 
 def make_control(

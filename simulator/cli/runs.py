@@ -19,8 +19,8 @@ from simulator.cli.live import draws, watcher
 from simulator.cli.outcome import LastTrouble, failure, summary_line, violations_line
 from simulator.cli.output import Failure, count, give, printable, tell
 from simulator.control.reload import Reading, Sources
+from simulator.failures import UiCannotListen
 from simulator.run_log import logging_to
-from simulator.steering import UiCannotListen
 from simulator.storage.data_directory import DataDirectoryError, choose, locked
 from simulator.storage.performance.records import Unusable
 from simulator.supervision import leaves
