@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -69,9 +69,37 @@ def _lowered(name: str) -> str:
     return name.lower()
 
 
-class _Keeper(msgspec.Struct, frozen=True):
-    allows: Callable[[str], bool]
-    written: Callable[[str, str], None]
+class KeyOwner(Protocol):
+    """Whose keys they are. Keys are named in lower case."""
+
+    def changed(self, lowered: str, value: str, within: float) -> None:
+        """The value of a key has changed; it is to be stored within so many wall seconds."""
+        ...
+
+    def allows(self, lowered: str, value: str) -> bool:
+        """Whether the central system may write a value that is right by itself."""
+        ...
+
+    def written(self, lowered: str, former: str, value: str) -> None:
+        """The central system has written a key, maybe with the value that it had."""
+        ...
+
+
+class NoOwner:
+    """Keys of nobody, for those that look into them only."""
+
+    def changed(self, lowered: str, value: str, within: float) -> None:
+        """Nobody is told."""
+
+    def allows(self, lowered: str, value: str) -> bool:
+        """Nobody minds."""
+        return True
+
+    def written(self, lowered: str, former: str, value: str) -> None:
+        """Nobody is told."""
+
+
+_NOBODY = NoOwner()
 
 
 class ConfigurationKeys:
@@ -80,23 +108,19 @@ class ConfigurationKeys:
     Kept from process to process: what the user or the central system has changed stays as it is, all else follows the
     template.
 
-    :param changed: called after each change of a value, with the wall seconds within which it is to be stored.
+    :param owner: is told of changes, and asked for values.
     """
 
-    __slots__ = ("_bounds", "_given", "_keepers", "_of_messages", "_own", "_tell", "_url_key", "_watchers")
+    __slots__ = ("_bounds", "_given", "_of_messages", "_own", "_owner", "_url_key")
 
     name = KEYS
 
-    def __init__(
-        self, info: StationInfo, supervision_url: str, changed: Callable[[float], None] = lambda within: None
-    ) -> None:
-        self._tell = changed
+    def __init__(self, info: StationInfo, supervision_url: str, owner: KeyOwner = _NOBODY) -> None:
+        self._owner = owner
         #: The keys that this station was made with, which it shares with its like, and those that it has for itself:
         #: created since, or changed.
         self._given: dict[str, Key] = {}
         self._own: dict[str, Key] = {}
-        self._watchers: dict[str, tuple[Callable[[str], None], ...]] = {}
-        self._keepers: dict[str, _Keeper] = {}
         self._of_messages: MessageKeys | None = None
         self._bounds = Bounds(info.number_of_phases, info.number_of_connectors, self._most_items)
         self._build(info, supervision_url)
@@ -199,25 +223,6 @@ class ConfigurationKeys:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def watch(self, name: str, act: Callable[[str], None]) -> None:
-        """Call ``act(value)`` after each change of a key."""
-        lowered = _lowered(name)
-        self._watchers[lowered] = (*self._watchers.get(lowered, ()), act)
-
-    def keep(
-        self,
-        name: str,
-        *,
-        allows: Callable[[str], bool] = lambda value: True,
-        written: Callable[[str, str], None] = lambda former, value: None,
-    ) -> None:
-        """Look after what the central system writes into a key.
-
-        :param allows: asked for each value that is right by itself; False refuses it.
-        :param written: called as ``written(former, value)`` after each value taken, also when it is the same again.
-        """
-        self._keepers[_lowered(name)] = _Keeper(allows, written)
-
     def set(self, name: str, value: str, *, within: float = PROMISED) -> None:
         """Write a key in the station's own name, whatever its access; create it if need be.
 
@@ -240,15 +245,13 @@ class ConfigurationKeys:
         accepted = acceptable(key.name, value, self._bounds)
         if accepted is None or (name.lower() == self._url_key and not _is_supervision_url(value)):
             return "Rejected"
-        keeper = self._keepers.get(name.lower())
-        if keeper is not None and not keeper.allows(accepted):
+        if not self._owner.allows(name.lower(), accepted):
             return "Rejected"
         former = key.value or ""
         if key.value != accepted:
             self._write(key, accepted)
             self._changed(key.name, accepted, PROMISED)
-        if keeper is not None:
-            keeper.written(former, accepted)
+        self._owner.written(name.lower(), former, accepted)
         return "RebootRequired" if key.reboot else "Accepted"
 
     def _write(self, key: Key, value: str) -> None:
@@ -256,9 +259,7 @@ class ConfigurationKeys:
         self._of_messages = None
 
     def _changed(self, name: str, value: str, within: float) -> None:
-        for act in self._watchers.get(name.lower(), ()):
-            act(value)
-        self._tell(within)
+        self._owner.changed(name.lower(), value, within)
 
     def follow(self, info: StationInfo, supervision_url: str) -> None:
         """Take over a changed template: values that somebody has changed stay, all others are the new template's.

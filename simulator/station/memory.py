@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -105,6 +105,13 @@ class NoStore:
         """Nobody is told."""
 
 
+PartsOf: TypeAlias = Callable[["ChargingStation"], Iterable[tuple[Remembers, Switch]]]
+
+
+def _no_parts(_: ChargingStation) -> Iterable[tuple[Remembers, Switch]]:
+    return ()
+
+
 class StationMemory:
     """The memory of one station. What the central system gave goes by one switch of the template, what the station
     itself is by another, its generator by the third.
@@ -118,7 +125,7 @@ class StationMemory:
         self._log = station.log
         self._hash_id = station.info.hash_id
         self._store = station.services.store
-        self._parts: Callable[[], Iterable[tuple[Remembers, Switch]]] = tuple
+        self._parts: PartsOf = _no_parts
         self._carried = carried is not None
         self._joined = False
         self._kept: Mapping[str, Any] = {}
@@ -155,10 +162,11 @@ class StationMemory:
         except (ValueError, TypeError, LookupError) as error:
             self._log.warning("%s, kept from an earlier run, cannot be used (%s): it begins anew", part.name, error)
 
-    def complete(self, parts: Callable[[], Iterable[tuple[Remembers, Switch]]]) -> None:
+    def complete(self, parts: PartsOf) -> None:
         """Every part has been given back what was kept of it: what changes from now on is stored.
 
-        :param parts: gives the parts with their switches, anew each time: kept for long they would take kilobytes.
+        :param parts: gives a station's parts with their switches, anew each time: kept for long they would take
+            kilobytes.
         """
         self._parts = parts
         known = self._kept
@@ -201,7 +209,7 @@ class StationMemory:
     def _collect(self, wanted: Callable[[Switch], bool]) -> dict[str, Any]:
         top: dict[str, Any] = {}
         sections: dict[str, Any] = {}
-        for part, switch in self._parts():
+        for part, switch in self._parts(self._station):
             kept = part.to_memory() if wanted(switch) else None
             if kept is not None:
                 (top if part.name in {KEYS, INFO} else sections)[part.name] = kept

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simulator.station.transaction import Transaction
 
 #: When the public key goes along.
-NEVER, ONCE, ALWAYS = "Never", "OncePerTransaction", "EveryMeterValue"
+NEVER, ONCE, ALWAYS = KEY_POLICIES = "Never", "OncePerTransaction", "EveryMeterValue"
 
 #: Pages that are counted as used when the station's memory is written, so that none is ever used twice.
 PAGES_AT_ONCE = 100
@@ -58,14 +58,13 @@ class MeterSigning:
         keys = station.keys
         if keys.get("SigningMethod") is None:
             return
-        keys.keep("SigningMethod", allows=lambda value: _method(value) in CURVES, written=lambda *_: self._new_method())
-        keys.keep("PublicKeyWithSignedMeterValue", allows=lambda value: value in {NEVER, ONCE, ALWAYS})
-        if _method(keys.text("SigningMethod")) not in CURVES:
+        if not known_method(keys.text("SigningMethod")):
             station.log.warning("SigningMethod %s is not known: %s", keys.text("SigningMethod"), DEFAULT_METHOD)
             keys.set("SigningMethod", DEFAULT_METHOD)
-        self._new_method()
+        self.new_method()
 
-    def _new_method(self) -> None:
+    def new_method(self) -> None:
+        """The signing method has been written: each meter has a key for it."""
         from simulator.energy.meter_keys import oca_public_key_base64
 
         self._keys.clear()
@@ -164,3 +163,8 @@ class MeterSigning:
 def _method(text: str) -> str:
     """A signing method as OCMF writes it; others write underscores."""
     return text.strip().replace("_", "-")
+
+
+def known_method(text: str) -> bool:
+    """Whether the meters can sign by a method."""
+    return _method(text) in CURVES

@@ -41,7 +41,6 @@ class Presence:
 
     def __init__(self, station: ChargingStation) -> None:
         self._station = station
-        station.keys.watch("ConnectionTimeOut", self._time_out_changed)
 
     # -- what people do ----------------------------------------------------------------------------------------------
 
@@ -231,7 +230,8 @@ class Presence:
         connector.waiting = waiting
         self._station.spawn(self._time_out, connector, waiting)
 
-    def _time_out_changed(self, value: str) -> None:
+    def time_out_changed(self) -> None:
+        """ConnectionTimeOut has changed."""
         for connector in self._station.connectors.values():
             if connector.waiting is not None:
                 connector.waiting.changed.ring()

@@ -78,8 +78,6 @@ class Registration:
         self._boot_due = 0.0
         #: Wall instant of the open connection on which the station boots, until it is accepted.
         self._attached: float | None = None
-        station.keys.watch("HeartbeatInterval", self._heartbeat_interval_changed)
-        station.keys.watch("WebSocketPingInterval", self._ping_interval_changed)
 
     @property
     def accepted(self) -> bool:
@@ -335,10 +333,12 @@ class Registration:
         interval = self._station.keys.number("HeartbeatInterval")
         return float(interval) if interval > 0 else HEARTBEAT_AT_LEAST
 
-    def _heartbeat_interval_changed(self, value: str) -> None:
+    def heartbeat_interval_changed(self) -> None:
+        """The next heartbeat comes after the new interval."""
         self._restart_heartbeat()
 
-    def _ping_interval_changed(self, value: str) -> None:
+    def ping_interval_changed(self) -> None:
+        """The next ping comes after the new interval."""
         self._restart_ping()
 
     def _restart_heartbeat(self, share: float = 1.0) -> None:

@@ -56,8 +56,6 @@ class Sampling:
         self._timer: Timer | None = None
         #: The aligned instant that the timer waits for, on the station's own clock; the last one that was taken.
         self._due = self._taken = 0.0
-        station.keys.watch("MeterValueSampleInterval", self._interval_changed)
-        station.keys.watch("ClockAlignedDataInterval", self._alignment_changed)
 
     # -- transactions ------------------------------------------------------------------------------------------------
 
@@ -161,15 +159,13 @@ class Sampling:
             transaction, MeterValuesRequest(connector_id=transaction.connector.id, meter_value=(reading,)), data=data
         )
 
-    def _interval_changed(self, value: str) -> None:
+    def interval_changed(self) -> None:
+        """MeterValueSampleInterval has changed."""
         for transaction in self._station.sessions.running():
             if transaction.sampling is not None:
                 transaction.sampling.interval_changed()
 
     # -- clock-aligned -----------------------------------------------------------------------------------------------
-
-    def _alignment_changed(self, value: str) -> None:
-        self.align()
 
     def align(self) -> None:
         """Set the timer to the next aligned instant: the station boots, the interval has changed, or its clock."""

@@ -119,8 +119,6 @@ class Security:
         template = station.info.template
         self._asked_for = any(key.key.lower() == "securityprofile" for key in template.configuration_keys)
         self._key_of_template = station.keys.text("AuthorizationKey")
-        station.keys.keep("AuthorizationKey", written=self._key_written)
-        station.keys.keep("SecurityProfile", allows=self._allows_profile, written=self._profile_written)
 
     # -- state -------------------------------------------------------------------------------------------------------
 
@@ -349,7 +347,8 @@ class Security:
 
     # -- what the central system changes -----------------------------------------------------------------------------
 
-    def _allows_profile(self, value: str) -> bool:
+    def allows_profile(self, value: str) -> bool:
+        """Whether the central system may write this SecurityProfile."""
         refusal = profile_refusal(
             value,
             self.profile,
@@ -368,7 +367,8 @@ class Security:
         options = self._station.info.template.ws_options
         return bool(options.cert or options.pfx) or self._identity() is not None
 
-    def _key_written(self, former: str, value: str) -> None:
+    def key_written(self, former: str) -> None:
+        """The central system has written AuthorizationKey."""
         station = self._station
         self.event(Kind.RECONFIGURATION_OF_SECURITY_PARAMETERS, "AuthorizationKey")
         shown_before, station.credentials = station.credentials, None
@@ -376,7 +376,8 @@ class Security:
             self._on_trial(former={"AuthorizationKey": former}, credentials=shown_before)
             self._reconnect_soon("AuthorizationKey")
 
-    def _profile_written(self, former: str, value: str) -> None:
+    def profile_written(self, former: str, value: str) -> None:
+        """The central system has written SecurityProfile."""
         self.event(Kind.RECONFIGURATION_OF_SECURITY_PARAMETERS, f"SecurityProfile {value}")
         self._on_trial(former={"SecurityProfile": former})
         self._reconnect_soon("SecurityProfile")

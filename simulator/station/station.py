@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import trio
@@ -29,6 +28,7 @@ from simulator.station.connector import Connector
 from simulator.station.firmware import FirmwareUpdates
 from simulator.station.follow import Carried
 from simulator.station.generator import Generator
+from simulator.station.key_actions import KeyActions
 from simulator.station.keys import ConfigurationKeys
 from simulator.station.memory import PROMISED, StationMemory, Switch
 from simulator.station.memory_parts import parts_of
@@ -135,9 +135,8 @@ class ChargingStation:
         self.credentials: tuple[str, str | bytes] | None = None if carried is None else carried.credentials
         self._clock_offset = 0.0
         self.memory = StationMemory(self, None if carried is None else carried.memory)
-        self.keys = ConfigurationKeys(info, supervision_url, self.remember)
+        self.keys = ConfigurationKeys(info, supervision_url, KeyActions(self))
         self.memory.give_back(self.keys, Switch.OCPP)  # the other parts look into them
-        template = info.template
         self.lane = CallLane(
             services,
             info.hash_id,
@@ -164,8 +163,6 @@ class ChargingStation:
         self.security = Security(self)
         self.line = Line(self)
         self.generator = Generator(self)
-        if template.amperage_limitation_ocpp_key:
-            self.keys.watch(template.amperage_limitation_ocpp_key, lambda _: self.supply.review())
         self.notices = Notices(self)
         self.uploads = Uploads(self)
         self.firmware = FirmwareUpdates(self)
@@ -191,7 +188,7 @@ class ChargingStation:
             if part is not self.keys:
                 self.memory.give_back(part, switch)
         self.sessions.book.take_up()
-        self.memory.complete(partial(parts_of, self))
+        self.memory.complete(parts_of)
         if carried is not None:
             self._take_along(carried)
 

@@ -93,6 +93,8 @@ class BatchThread(Generic[T]):
             self._write(batch)
             for event in reached:
                 event.set()
+            # Nothing of it is kept until the next one comes.
+            del items, batch, reached, item
             if going and waiting.qsize() < _BATCH:
                 self._hurry.wait(_REST)
                 self._hurry.clear()

@@ -86,13 +86,22 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 class _State:
     """What all loggers of the process share. Without a sink, lines go to :mod:`logging`, which filters them itself."""
 
-    __slots__ = ("file", "sink", "threshold", "writer")
+    __slots__ = ("chain", "file", "sink", "threshold", "writer")
 
     def __init__(self) -> None:
         self.threshold = 0
         self.sink: _Sink | None = None
         self.writer: LogWriter | None = None
         self.file: Path | None = None
+        #: One for all loggers; a fleet has thousands of these.
+        self.chain: Chain | None = None
+
+    def connect(self) -> Chain:
+        """Make the chain of processors, which imports what it takes."""
+        from simulator.telemetry.log_chain import Chain
+
+        self.chain = Chain(None, Chain.PROCESSORS, {})
+        return self.chain
 
 
 class _Sink:
@@ -147,12 +156,11 @@ class Logger:
     structlog does the work from the first line on that is wanted: commands that log nothing do not import it.
     """
 
-    __slots__ = ("_bound", "_chain", "_logger")
+    __slots__ = ("_bound", "_logger")
 
     def __init__(self, name: str, bound: Mapping[str, Any]) -> None:
         self._logger = logging.getLogger(name)
         self._bound = bound
-        self._chain: Chain | None = None
 
     def bind(self, **values: Any) -> Logger:
         """A logger with these values in each of its lines too."""
@@ -222,8 +230,8 @@ class Logger:
         if sink is None and not self._logger.isEnabledFor(number):
             return
         try:
-            chain = self._chain or self._connect()
-            message, rest = chain.process(level, _fill_in(event, args), fields)
+            chain = _state.chain or _state.connect()
+            message, rest = chain.process(level, _fill_in(event, args), {**self._bound, **fields})
         except Exception as error:
             # Whatever the fields hold, the caller has better things to do than to fail for its log.
             message, rest = f"{event!a:.200} (its fields are unreadable: {type(error).__name__})", {}
@@ -236,12 +244,6 @@ class Logger:
         if rest:
             text = f"{text} {encode_fields(rest)}"
         self._logger.log(number, "%s", text, exc_info=exc_info, stacklevel=3)
-
-    def _connect(self) -> Chain:
-        from simulator.telemetry.log_chain import Chain
-
-        self._chain = Chain(self._logger, Chain.PROCESSORS, dict(self._bound))
-        return self._chain
 
 
 def get_logger(name: str, /, **bound: Any) -> Logger:

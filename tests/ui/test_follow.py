@@ -14,7 +14,8 @@ import trio
 
 from simulator.config.load import LoadedConfig, default_config
 from simulator.control.follow import FleetFollower, Outcome
-from simulator.steering import UiCannotListen, UiService
+from simulator.failures import UiCannotListen
+from simulator.steering import UiService
 from simulator.templates.fleet import FleetPlan, plan_fleet, shipped_folder
 from tests.ui.house import House, ui_house
 

@@ -8,14 +8,25 @@ from typing import Any
 
 import pytest
 
-from simulator.station.keys import ConfigurationKeys
+from simulator.station.keys import ConfigurationKeys, KeyOwner, NoOwner
 from simulator.templates.info import resolve_station
 from simulator.templates.load import build_template
 
 URL = "ws://central.test/"
 
 
-def keys(*entries: dict[str, Any], **template: Any) -> ConfigurationKeys:
+class Told(NoOwner):
+    """An owner that notes the changes."""
+
+    def __init__(self) -> None:
+        self.values: list[tuple[str, str]] = []
+
+    def changed(self, lowered: str, value: str, within: float) -> None:
+        """One more."""
+        self.values.append((lowered, value))
+
+
+def keys(*entries: dict[str, Any], owner: KeyOwner | None = None, **template: Any) -> ConfigurationKeys:
     document = {
         "baseName": "CS",
         "chargePointVendor": "Acme",
@@ -28,7 +39,7 @@ def keys(*entries: dict[str, Any], **template: Any) -> ConfigurationKeys:
     }
     loaded = build_template(document, Path("test.station-template.json"))
     info = resolve_station(loaded, 1, station_id="CS-1", hash_id="h", rng=random.Random(1))
-    return ConfigurationKeys(info, URL)
+    return ConfigurationKeys(info, URL, owner or NoOwner())
 
 
 def test_what_a_template_sets_comes_before_defaults_and_is_found_in_any_case() -> None:
@@ -70,13 +81,12 @@ def test_the_number_of_connectors_is_always_the_stations_own() -> None:
     ],
 )  # fmt: skip
 def test_changes(name: str, value: str, status: str, stored: str | None) -> None:
-    made = keys({"key": "Vendor", "value": "x"}, supervisionUrlOcppConfiguration=True)
+    told = Told()
+    made = keys({"key": "Vendor", "value": "x"}, owner=told, supervisionUrlOcppConfiguration=True)
     before = made.text(name)
-    told: list[str] = []
-    made.watch(name, told.append)
     assert made.change(name, value) == status
     assert made.text(name) == (before if stored is None else stored)
-    assert told == ([] if stored is None or stored == before else [stored])
+    assert told.values == ([] if stored is None or stored == before else [(name.lower(), stored)])
 
 
 def test_a_key_that_needs_a_reboot_says_so_also_when_nothing_changes() -> None:
@@ -112,11 +122,10 @@ def test_a_profile_without_commands_is_not_offered() -> None:
 
 
 def test_the_station_itself_writes_any_key() -> None:
-    made = keys()
-    told: list[str] = []
-    made.watch("heartbeatINTERVAL", told.append)
+    told = Told()
+    made = keys(owner=told)
     made.set("HeartbeatInterval", "60")
     made.set("HeartbeatInterval", "60")
     made.set("New", "1")
-    assert told == ["60"]
+    assert told.values == [("heartbeatinterval", "60"), ("new", "1")]
     assert made.text("new") == "1"
