@@ -229,20 +229,17 @@ class Clock:
                         return True
                     woken = timer.wall_deadline
                 firing.pop()
-                self._fire(timer)
+                self._waiting -= 1
+                call, timer.call = timer.call, None
+                if call is None:
+                    self._cancelled -= 1
+                    continue
+                try:
+                    call()
+                except Exception:
+                    # One station's timer must not stop the time of all others.
+                    log.exception("a timer's call failed: %r", call)
         return False
-
-    def _fire(self, timer: Timer) -> None:
-        self._waiting -= 1
-        call, timer.call = timer.call, None
-        if call is None:
-            self._cancelled -= 1
-            return
-        try:
-            call()
-        except Exception:
-            # One station's timer must not stop the time of all others.
-            log.exception("a timer's call failed: %r", call)
 
     def _forget_one(self) -> None:
         self._cancelled += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from itertools import count
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -15,13 +16,10 @@ class MessageIds:
     with the process, will not do; a UUID per message costs ten times as much.
     """
 
-    __slots__ = ("_counter", "_prefix")
+    __slots__ = ("next",)
 
     def __init__(self) -> None:
         # 12 characters of base 36: 62 bits, so two runs of a fleet never meet.
-        self._prefix = "".join(secrets.choice(_ALPHABET) for _ in range(12))
-        self._counter = count(1)
-
-    def next(self) -> str:
-        """The next id."""
-        return f"{self._prefix}-{next(self._counter):x}"
+        prefix = "".join(secrets.choice(_ALPHABET) for _ in range(12))
+        #: Gives the next id. An iterator, which costs less than a method.
+        self.next: Callable[[], str] = (f"{prefix}-{number:x}" for number in count(1)).__next__

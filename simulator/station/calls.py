@@ -270,7 +270,12 @@ class CallLane:
             message.action, request, _ignore, next(self._order), message, shape, attempts=message.attempts
         )
         self._transaction.append(call)
-        self._pump()
+        if self._in_flight is None and not self._passing and len(self._transaction) == 1 and not call.attempts:
+            # As nearly always in a fleet under load.
+            if self._post is not None and self._gate is Gate.ACCEPTED:
+                self._put_on_wire(call)
+        else:
+            self._pump()
         # What has to wait may wait for hours, and has its content in the message as well.
         call.request = None
 

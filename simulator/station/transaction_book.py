@@ -99,7 +99,9 @@ class TransactionBook:
         self, transaction: Transaction, payload: bytes, shape: Shape | None, *, data: MeterValue | None = None
     ) -> None:
         """Queue MeterValues of a transaction that are JSON already, without its id; otherwise as :meth:`queue`."""
-        message = self._numbered(transaction, "MeterValues", payload)
+        number, self._next_number = self._next_number, self._next_number + 1
+        message = TransactionMessage(number, "MeterValues", msgspec.Raw(payload), transaction.key)
+        transaction.undelivered += 1
         self._note(transaction, message, data)
         self._readings += 1
         self._station.lane.queue_transaction_message(message, shape=shape)

@@ -86,34 +86,41 @@ class ActionCounters:
         )
 
 
-class FleetActions:
-    """The counters of all actions; what central systems invent beyond :data:`MAX_ACTIONS` counts together."""
+class _Counters(dict[str, ActionCounters]):
+    """What is not there yet comes to be by asking for it."""
 
-    __slots__ = ("_counters",)
+    __slots__ = ()
+
+    def __missing__(self, action: str) -> ActionCounters:
+        return self.setdefault(action if len(self) < MAX_ACTIONS else OTHER, ActionCounters())
+
+
+class FleetActions:
+    """The counters of all actions; what central systems invent beyond :data:`MAX_ACTIONS` counts together.
+
+    ``of[action]`` are those of one, made where there are none.
+    """
+
+    __slots__ = ("of",)
 
     def __init__(self) -> None:
-        self._counters: dict[str, ActionCounters] = {}
-
-    def __getitem__(self, action: str) -> ActionCounters:
-        return self._counters.get(action) or self._counters.setdefault(
-            action if len(self._counters) < MAX_ACTIONS else OTHER, ActionCounters()
-        )
+        self.of = _Counters()
 
     def measured(self) -> list[str]:
         """The actions of which an answer was measured."""
-        return sorted(action for action, counters in self._counters.items() if counters.latency is not None)
+        return sorted(action for action, counters in self.of.items() if counters.latency is not None)
 
     def summaries(self) -> Iterator[ActionSummary]:
         """Every action, by name."""
-        return (counters.summary(action) for action, counters in sorted(self._counters.items()))
+        return (counters.summary(action) for action, counters in sorted(self.of.items()))
 
     def __iter__(self) -> Iterator[tuple[str, ActionCounters]]:
-        return iter(sorted(self._counters.items()))
+        return iter(sorted(self.of.items()))
 
     def latency(self, action: str | None = None) -> Histogram:
         """A copy of the histogram of seconds from CALL to answer: of one action, or of all."""
         merged = Histogram()
-        for name, counters in self._counters.items():
+        for name, counters in self.of.items():
             if counters.latency is not None and (action is None or name == action):
                 merged.merge(counters.latency)
         return merged

@@ -278,7 +278,7 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.sent += 1
         self.calls_sent += 1
-        self._actions[event.action].sent += 1
+        self._actions.of[event.action].sent += 1
         if (action := station.action(event.action)) is not None:
             station.fresh = True  # its instant is that of the answer
             action.requests += 1
@@ -287,12 +287,12 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.answered += 1
         self.calls_answered += 1
-        counters = self._actions[event.action]
+        counters = self._actions.of[event.action]
         counters.answered += 1
         counters.measure(event.seconds)
         if (action := station.action(event.action)) is not None:
-            now = self._now()
-            station.touch(now)
+            station.updated = now = self._now()
+            station.fresh = True
             action.responses += 1
             action.measure(event.seconds * 1000, now)
 
@@ -300,7 +300,7 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.errors += 1
         self.call_errors += 1
-        counters = self._actions[event.action]
+        counters = self._actions.of[event.action]
         counters.errors += 1
         counters.measure(event.seconds)
         if (action := station.action(event.action)) is not None:
@@ -313,11 +313,11 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.timeouts += 1
         self.call_timeouts += 1
-        self._actions[event.action].timeouts += 1
+        self._actions.of[event.action].timeouts += 1
 
     def _on_lost(self, event: events.CallLost) -> None:
         self.calls_lost += 1
-        self._actions[event.action].lost += 1
+        self._actions.of[event.action].lost += 1
 
     def _on_timed(self, event: events.Timed) -> None:
         self.measure(event.hash_id, event.station_id, event.name, event.seconds)
@@ -326,7 +326,7 @@ class FleetStatistics:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.received += 1
         self.calls_received += 1
-        self._actions[event.action].received += 1
+        self._actions.of[event.action].received += 1
         if (action := station.action(event.action)) is not None:
             station.touch(self._now())
             action.requests += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from codecs import getincrementaldecoder
+from collections.abc import Iterator
 from io import BytesIO, StringIO
 from typing import Final
 
@@ -39,25 +40,15 @@ _CONTROL_LIMIT = 125
 _Utf8 = getincrementaldecoder("utf-8")
 
 
-class _Keys:
+def _keys() -> Iterator[bytes]:
     """Masking keys: four bytes of the operating system's randomness each (RFC 6455 §5.3), a thousand per fetch."""
-
-    __slots__ = ("_at", "_pool")
-
-    def __init__(self) -> None:
-        self._pool = b""
-        self._at = 0
-
-    def next(self) -> bytes:
-        at = self._at
-        if at == len(self._pool):
-            self._pool = os.urandom(4096)
-            at = 0
-        self._at = at + 4
-        return self._pool[at : at + 4]
+    while True:
+        pool = os.urandom(4096)
+        for at in range(0, len(pool), 4):
+            yield pool[at : at + 4]
 
 
-_next_key = _Keys().next
+_next_key = _keys().__next__
 
 
 def client_frame(opcode: int, payload: bytes) -> bytes:
