@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 
 import trio
@@ -66,6 +67,22 @@ class Sources:
             raise OSError(f"{host} is no IPv{family} address")
         return await self._to_address(literal, port, local)
 
+    def begin(self, host: str, port: int, *, family: int, local: Sequence[str]) -> socket.socket | None:
+        """Begin to connect where that needs no waiting: to an address, from the one that the system chooses.
+
+        Returns None where it takes more than that, and :meth:`connect` has to be asked.
+        :raises OSError: as the operating system says it.
+        """
+        literal = _literal(host)
+        if literal is None or local or self._used_up or family not in (0, literal.version) or "%" in host:
+            return None
+        try:
+            return _begin(socket.AF_INET if literal.version == 4 else socket.AF_INET6, (str(literal), port))
+        except OSError as error:
+            if error.errno in _NO_PORT_LEFT:
+                return None
+            raise
+
     async def _by_name(self, host: str, port: int, family: int, local: Sequence[str]) -> trio.SocketStream:
         """The addresses of a name in the resolver's order."""
         kind = {4: socket.AF_INET, 6: socket.AF_INET6}.get(family, socket.AF_UNSPEC)
@@ -117,6 +134,7 @@ def _loopback(number: int) -> str | None:
     return f"127.0.0.{number + 1}" if number else None
 
 
+@lru_cache(maxsize=256)
 def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)
@@ -136,6 +154,23 @@ async def _connect(
         sock.close()
         raise
     return trio.SocketStream(sock)
+
+
+def _begin(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
+    """A non-blocking socket that connects."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        with suppress(OSError):
+            # As trio has it for its streams.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2**14)
+        with suppress(BlockingIOError):
+            sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 async def _bind(sock: trio.socket.SocketType, source: str) -> None:

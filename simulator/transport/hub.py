@@ -30,6 +30,8 @@ from simulator.outbox import Outbox
 from simulator.supervision import leaves
 from simulator.transport.connection import GOING_AWAY, INTERNAL_ERROR, Limits
 from simulator.transport.hub_connection import READABLE, WRITABLE, HubConnection
+from simulator.transport.hub_dialing import HubDialing
+from simulator.transport.opening import Opening
 
 log = logging.getLogger("simulator.transport")
 
@@ -46,14 +48,36 @@ class Hub:
     def __init__(self, outbox: Outbox | None = None) -> None:
         self._outbox = Outbox() if outbox is None else outbox
         self._epoll = select.epoll()
-        self._connections: dict[int, HubConnection] = {}
+        self._connections: dict[int, HubConnection | HubDialing] = {}
+        self._dialings: set[HubDialing] = set()
+        # When to look next whether one of them has taken too long.
+        self._dialings_at = float("inf")
         self._deadlines: list[tuple[float, int, HubConnection]] = []
         self._order = count()
         self._sleep: trio.CancelScope | None = None
 
     def __len__(self) -> int:
         """Connections, those that are closing among them."""
-        return len(self._connections)
+        return len(self._connections) - len(self._dialings)
+
+    def dial(
+        self,
+        sock: socket.socket,
+        opening: Opening,
+        *,
+        connected: bool,
+        deadline: float,
+        limits: Limits,
+        max_payload: int,
+    ) -> HubDialing:
+        """Open a connection over a socket, for the task that calls and then waits; see :class:`HubDialing`.
+
+        :param connected: whether TCP is there; else it is under way.
+        :raises OSError: the operating system watches no further socket; it is closed.
+        """
+        return HubDialing(
+            self, sock, opening, connected=connected, deadline=deadline, limits=limits, max_payload=max_payload
+        )
 
     def adopt(
         self, sock: socket.socket, *, subprotocol: str, rest: bytes, limits: Limits, max_payload: int
@@ -87,14 +111,41 @@ class Hub:
             self._epoll.unregister(connection.fd)
         connection.mask = mask
 
+    def watch_dialing(self, dialing: HubDialing, mask: int) -> None:
+        """See :class:`~simulator.transport.hub_dialing.Dialings`."""
+        if not dialing.mask:
+            self._epoll.register(dialing.fd, mask)
+            self._connections[dialing.fd] = dialing
+            self._dialings.add(dialing)
+            if dialing.deadline < self._dialings_at:
+                self._dialings_at = dialing.deadline
+                self._wake_by(dialing.deadline)
+        elif mask:
+            self._epoll.modify(dialing.fd, mask)
+        else:
+            self._epoll.unregister(dialing.fd)
+            self._dialings.discard(dialing)
+            self._connections.pop(dialing.fd, None)
+        dialing.mask = mask
+
+    def adopt_dialed(self, dialing: HubDialing) -> HubConnection:
+        """See :class:`~simulator.transport.hub_dialing.Dialings`."""
+        opening = dialing.opening
+        connection = HubConnection(self, dialing.sock, opening.subprotocol, dialing.limits, dialing.max_payload)
+        connection.mask = dialing.mask
+        self._dialings.discard(dialing)
+        self._connections[connection.fd] = connection
+        if opening.rest:
+            self._serve(connection, opening.rest)
+        return connection
+
     def wake_at(self, connection: HubConnection, deadline: float) -> None:
         """See :class:`~simulator.transport.hub_connection.Watcher`."""
         if deadline >= connection.timer_at:
             return
         connection.timer_at = deadline
         heapq.heappush(self._deadlines, (deadline, next(self._order), connection))
-        if self._sleep is not None and deadline < self._sleep.deadline:
-            self._sleep.deadline = deadline
+        self._wake_by(deadline)
 
     def forget(self, connection: HubConnection) -> None:
         """See :class:`~simulator.transport.hub_connection.Watcher`."""
@@ -120,10 +171,13 @@ class Hub:
         """Tell connections when their time is up, for ever."""
         heap = self._deadlines
         while True:
-            with trio.CancelScope(deadline=heap[0][0] if heap else float("inf")) as self._sleep:
+            at = min(heap[0][0] if heap else float("inf"), self._dialings_at)
+            with trio.CancelScope(deadline=at) as self._sleep:
                 await trio.sleep_forever()
             self._sleep = None
             now = trio.current_time()
+            if self._dialings_at <= now:
+                self._end_dialings(now)
             while heap and heap[0][0] <= now:
                 deadline, _, connection = heapq.heappop(heap)
                 # An earlier deadline may have come after this one.
@@ -133,8 +187,11 @@ class Hub:
 
     def close(self) -> None:
         """Close every socket, and the epoll set."""
+        for dialing in list(self._dialings):
+            dialing.fail(trio.ClosedResourceError("the simulator closes its connections"))
         for connection in list(self._connections.values()):
-            connection.fail(GOING_AWAY, "the simulator closes its connections")
+            if isinstance(connection, HubConnection):
+                connection.fail(GOING_AWAY, "the simulator closes its connections")
         self._epoll.close()
 
     def _round(self) -> int:
@@ -162,6 +219,16 @@ class Hub:
         except Exception:
             self._failed(connection)
 
+    def _wake_by(self, deadline: float) -> None:
+        if self._sleep is not None and deadline < self._sleep.deadline:
+            self._sleep.deadline = deadline
+
+    def _end_dialings(self, now: float) -> None:
+        """End those that have taken too long. All are looked at: a heap would hold on to those that are over."""
+        for dialing in [dialing for dialing in self._dialings if dialing.deadline <= now]:
+            dialing.fail(trio.TooSlowError())
+        self._dialings_at = min((dialing.deadline for dialing in self._dialings), default=float("inf"))
+
     def _expire(self, connection: HubConnection, now: float) -> None:
         try:
             deadline = connection.expired(now)
@@ -171,11 +238,12 @@ class Hub:
             if deadline != float("inf"):
                 self.wake_at(connection, deadline)
 
-    def _failed(self, connection: HubConnection) -> None:
+    def _failed(self, connection: HubConnection | HubDialing) -> None:
         # Ours to mend, but no reason to end the other connections.
         log.exception("serving a connection failed")
-        with contextlib.suppress(OSError):
-            connection.fail(INTERNAL_ERROR, "internal error")
+        if isinstance(connection, HubConnection):  # a dialing sees to that itself
+            with contextlib.suppress(OSError):
+                connection.fail(INTERNAL_ERROR, "internal error")
 
 
 @contextlib.asynccontextmanager

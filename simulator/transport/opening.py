@@ -16,8 +16,8 @@ import h11
 import trio
 import wsproto.events as ws
 
-# As much of an answer's head as h11 takes.
-_HEAD_LIMIT = 16 * 1024
+#: As much of an answer's head as h11 takes.
+HEAD_LIMIT = 16 * 1024
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00\r\n]*?)[ \t]*")
@@ -38,6 +38,8 @@ class ForeignSubprotocol(Exception):
 class Opening:
     """One opening handshake, without input or output: send :attr:`request`, then feed what comes."""
 
+    __slots__ = ("_buffer", "_h11", "_key", "_offered", "body", "headers", "request", "rest", "status", "subprotocol")
+
     def __init__(self, request: ws.Request) -> None:
         self._key = base64.b64encode(os.urandom(16))
         self._offered = request.subprotocols
@@ -51,7 +53,7 @@ class Opening:
         self.rest = b""
         #: The status, headers and body of an answer other than 101.
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Sequence[tuple[bytes, bytes]] = ()
         self.body = b""
 
     def feed(self, data: bytes) -> bool:
@@ -68,8 +70,8 @@ class Opening:
             if not found:
                 if not data:
                     raise EndOfStream
-                if len(self._buffer) > _HEAD_LIMIT:
-                    raise NoHandshake(f"the head of the answer is longer than {_HEAD_LIMIT} bytes")
+                if len(self._buffer) > HEAD_LIMIT:
+                    raise NoHandshake(f"the head of the answer is longer than {HEAD_LIMIT} bytes")
                 return False
             line, *fields = head.split(b"\r\n")
             matched = _STATUS_LINE.fullmatch(line)
@@ -136,16 +138,6 @@ class Opening:
             raise NoHandshake(str(error)) from None
 
 
-async def upgrade(stream: trio.SocketStream, opening: Opening) -> None:
-    """Send the request and wait for an answer. The caller bounds it.
-
-    :raises NoHandshake, EndOfStream, ForeignSubprotocol, trio.BrokenResourceError: instead of an answer.
-    """
-    await stream.send_all(opening.request)
-    while not opening.feed(bytes(await stream.receive_some(_HEAD_LIMIT))):
-        pass
-
-
 async def read_refusal(stream: trio.SocketStream, opening: Opening, body_limit: int) -> None:
     """Read the body of an answer other than 101, as far as it comes. The caller bounds it.
 
@@ -154,7 +146,7 @@ async def read_refusal(stream: trio.SocketStream, opening: Opening, body_limit: 
     data: bytes | None = None
     while not opening.refusal(data) and len(opening.body) < body_limit:
         try:
-            data = bytes(await stream.receive_some(_HEAD_LIMIT))
+            data = bytes(await stream.receive_some(HEAD_LIMIT))
         except trio.BrokenResourceError:
             return
 

@@ -31,7 +31,7 @@ from simulator.transport.dialing import Sources, connect_fault
 from simulator.transport.hub import Hub
 from simulator.transport.hub_connection import HubConnection
 from simulator.transport.link import REFUSAL_BODY, Link, Refusal
-from simulator.transport.opening import EndOfStream, ForeignSubprotocol, NoHandshake, Opening, read_refusal, upgrade
+from simulator.transport.opening import EndOfStream, ForeignSubprotocol, NoHandshake, Opening, read_refusal
 from simulator.transport.tap import ENDED, describe
 from simulator.transport.tls import TlsContexts, fault_of, trust_anchor
 
@@ -187,9 +187,19 @@ class Dialer:
         if options.handshake_timeout is not None:
             open_timeout = min(open_timeout, options.handshake_timeout / 1000)
         deadline = trio.current_time() + open_timeout
+        hub = None if target.secure or options.per_message_deflate else self._hub
+        if hub is not None and self._open_stream is None:
+            try:
+                sock = self._sources.begin(target.host, target.port, family=options.family, local=options.local_address)
+            except OSError as error:
+                await trio.lowlevel.checkpoint()
+                raise _cannot_connect(target, error) from error
+            if sock is not None:
+                return await self._open_on_hub(hub, sock, False, target, request, options, deadline, open_timeout)
         stream = await self._connect(target, options, deadline, open_timeout)
-        if self._hub is not None and isinstance(stream, trio.SocketStream) and not options.per_message_deflate:
-            return await self._open_on_hub(self._hub, stream, target, request, options, deadline, open_timeout)
+        if hub is not None and isinstance(stream, trio.SocketStream):
+            sock = socket.socket(stream.socket.family, stream.socket.type, 0, stream.socket.detach())
+            return await self._open_on_hub(hub, sock, True, target, request, options, deadline, open_timeout)
         link = Link(stream, nursery, request=request, limits=self._limits, max_payload=options.max_payload)
         if target.secure:
             link.trust_anchor = trust_anchor(stream)
@@ -203,31 +213,44 @@ class Dialer:
     async def _open_on_hub(
         self,
         hub: Hub,
-        stream: trio.SocketStream,
+        sock: socket.socket,
+        connected: bool,
         target: Target,
         request: ws.Request,
         options: WebSocketOptions,
         deadline: float,
         open_timeout: float,
     ) -> HubConnection:
+        """The opening handshake, and TCP before it if need be, without a link; anything but success is raised."""
         opening = Opening(request)
         try:
-            await _upgrade_plain(stream, opening, target, deadline, open_timeout)
-            sock = socket.socket(stream.socket.family, stream.socket.type, 0, stream.socket.detach())
-        finally:
-            # Nothing is left of it after success.
-            stream.socket.close()
-        try:
-            connection = hub.adopt(
+            dialing = hub.dial(
                 sock,
-                subprotocol=opening.subprotocol,
-                rest=opening.rest,
+                opening,
+                connected=connected,
+                deadline=deadline,
                 limits=self._limits,
                 max_payload=options.max_payload,
             )
         except OSError as error:
             raise OpenFailed("connect", f"{target.shown}: {describe(error)}") from error
-        if request.subprotocols and not opening.subprotocol:
+        try:
+            connection: HubConnection | None = await trio.lowlevel.wait_task_rescheduled(dialing.abort)
+        except trio.TooSlowError:
+            raise (_no_answer if dialing.connected else _no_tcp)(target, open_timeout) from None
+        except OSError as error:
+            if dialing.connected:
+                raise OpenFailed("upgrade", f"{target.shown}: {describe(error)}") from None
+            raise _cannot_connect(target, error) from error
+        except ForeignSubprotocol as error:
+            raise _foreign_subprotocol(target, str(error)) from None
+        except NoHandshake as error:
+            raise _no_handshake(target, error) from None
+        except EndOfStream:
+            raise OpenFailed("upgrade", f"{target.shown}: {ENDED}") from None
+        if connection is None:
+            raise await _refusal(sock, opening, target, deadline)
+        if request.subprotocols and not connection.subprotocol:
             connection.close_soon(PROTOCOL_ERROR, "no subprotocol")
             await connection.finish()
             raise _no_subprotocol(target, request.subprotocols)
@@ -237,14 +260,16 @@ class Dialer:
         self, target: Target, options: WebSocketOptions, deadline: float, open_timeout: float
     ) -> trio.abc.Stream:
         context = self._tls.get(options) if target.secure else None
-        stage, missed = "connect", "no TCP connection"
+        stage = "connect"
         with trio.CancelScope(deadline=deadline):
             stream = await self._dial(target, options)
             if context is None:
                 return stream
-            stage, missed = "tls", "the TLS handshake did not finish"
+            stage = "tls"
             return await _secure(stream, context, target, options)
-        raise OpenTimeout(stage, f"{target.shown}: {missed} within {open_timeout:g} s")
+        if stage == "connect":
+            raise _no_tcp(target, open_timeout)
+        raise OpenTimeout(stage, f"{target.shown}: the TLS handshake did not finish within {open_timeout:g} s")
 
     async def _dial(self, target: Target, options: WebSocketOptions) -> trio.abc.Stream:
         try:
@@ -257,7 +282,7 @@ class Dialer:
             reason = error.strerror if isinstance(error, socket.gaierror) else str(error)
             raise OpenFailed("resolve", f"{target.shown}: cannot resolve {target.host}: {reason}") from error
         except (OSError, ValueError) as error:
-            raise OpenFailed("connect", f"{target.shown}: cannot connect: {connect_fault(error)}") from error
+            raise _cannot_connect(target, error) from error
 
 
 async def _secure(
@@ -346,29 +371,29 @@ async def _upgrade(
     raise OpenFailed("upgrade", f"{target.shown}: {fault}")
 
 
-async def _upgrade_plain(
-    stream: trio.SocketStream, opening: Opening, target: Target, deadline: float, open_timeout: float
-) -> None:
-    """The opening handshake without a link; anything but success is raised."""
-    try:
-        with trio.CancelScope(deadline=deadline) as scope:
-            await upgrade(stream, opening)
-        if scope.cancelled_caught:
-            raise _no_answer(target, open_timeout)
-        if opening.status:
+async def _refusal(sock: socket.socket, opening: Opening, target: Target, deadline: float) -> OpenFailed:
+    """What an answer other than 101 says."""
+    async with trio.SocketStream(trio.socket.from_stdlib_socket(sock)) as stream:
+        try:
             with trio.CancelScope(deadline=min(deadline, trio.current_time() + _REFUSAL_BODY_WITHIN)):
                 await read_refusal(stream, opening, REFUSAL_BODY)
-            refusal = Refusal(opening.status, opening.headers)
-            refusal.body = opening.body[:REFUSAL_BODY]
-            raise _rejected(target, refusal)
-    except ForeignSubprotocol as error:
-        raise _foreign_subprotocol(target, str(error)) from None
-    except NoHandshake as error:
-        raise OpenFailed("upgrade", f"{target.shown}: not a WebSocket handshake: {error}") from None
-    except EndOfStream:
-        raise OpenFailed("upgrade", f"{target.shown}: {ENDED}") from None
-    except trio.BrokenResourceError as error:
-        raise OpenFailed("upgrade", f"{target.shown}: {describe(error)}") from None
+        except NoHandshake as error:
+            return _no_handshake(target, error)
+    refusal = Refusal(opening.status, opening.headers)
+    refusal.body = opening.body[:REFUSAL_BODY]
+    return _rejected(target, refusal)
+
+
+def _no_tcp(target: Target, open_timeout: float) -> OpenTimeout:
+    return OpenTimeout("connect", f"{target.shown}: no TCP connection within {open_timeout:g} s")
+
+
+def _cannot_connect(target: Target, error: OSError | ValueError) -> OpenFailed:
+    return OpenFailed("connect", f"{target.shown}: cannot connect: {connect_fault(error)}")
+
+
+def _no_handshake(target: Target, error: NoHandshake) -> OpenFailed:
+    return OpenFailed("upgrade", f"{target.shown}: not a WebSocket handshake: {error}")
 
 
 def _no_answer(target: Target, open_timeout: float) -> OpenTimeout:
