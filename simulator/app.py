@@ -458,7 +458,7 @@ class Simulator:
             central_url=self.central_url,
         )
         renamed = _nothing_kept if state is None else state.rename
-        self.fleet = Fleet(services, self.config, self._pace, renamed=renamed)
+        self.fleet = Fleet(services, self.config, self._pace, renamed=renamed, light=dialer.opens_on_the_spot)
         for number, planned in enumerate(self._plan.stations):
             if number % BATCH == 0:
                 await trio.lowlevel.checkpoint()

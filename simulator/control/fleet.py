@@ -81,13 +81,21 @@ class Fleet:
         pace: Pace,
         *,
         renamed: Callable[[str, str], object] = lambda before, after: None,
+        light: Callable[[str], bool] = lambda url: False,
     ) -> None:
-        """:param renamed: told when a station goes on under another hashId, while nobody uses what is kept of it."""
+        """A fleet without members.
+
+        :param renamed: told when a station goes on under another hashId, while nobody uses what is kept of it.
+        :param light: whether connecting to that central system takes next to nothing while it lasts.
+        """
         self._services = services
         self._renamed = renamed
         self._config = config
         self._members: dict[str, Member] = {}
-        self._line = StartLine(services.clock, pace, start=self._take_turn, worker_size=self._worker_size)
+        self._connects_light = light
+        self._line = StartLine(
+            services.clock, pace, start=self._take_turn, worker_size=self._worker_size, light=self._light
+        )
         self._nursery: trio.Nursery | None = None
         self._stopping = False
 
@@ -180,6 +188,9 @@ class Fleet:
         starts = not member.runs
         self._launch(member)
         return starts
+
+    def _light(self, hash_id: str) -> bool:
+        return self._connects_light(self._members[hash_id].station.configured_url)
 
     def _worker_size(self) -> int:
         return worker_size(self._config.worker, len(self._members))

@@ -11,8 +11,11 @@ import trio
 from simulator.clock import Alarm, Clock
 from simulator.config.model import WorkerConfig
 
-#: Stations that start in one turn before those that have started get theirs to speak.
-BATCH = 50
+#: Stations that start in one turn before those that have started get theirs to speak. Thousands that connect before the
+#: first of them goes on are accepted in a third of the time, and one that connects takes next to nothing meanwhile.
+BATCH = 2500
+#: As many of them does one stand for that takes a stream, or TLS, to connect: tens of kilobytes until it has.
+HEAVY = 50
 
 #: Wall seconds that the line may lag behind its pace and make up for; what goes beyond is not made up for, so that a
 #: process that was held up does not let all loose at once.
@@ -44,15 +47,23 @@ class StartLine:
 
     :param start: starts the station with that hashId; returns whether it did, else its turn goes to the next.
     :param worker_size: how many stations a worker holds now.
+    :param light: whether a station takes next to nothing while it connects.
     """
 
     def __init__(
-        self, clock: Clock, pace: Pace, *, start: Callable[[str], bool], worker_size: Callable[[], int]
+        self,
+        clock: Clock,
+        pace: Pace,
+        *,
+        start: Callable[[str], bool],
+        worker_size: Callable[[], int],
+        light: Callable[[str], bool] = lambda hash_id: False,
     ) -> None:
         self._clock = clock
         self._pace = pace
         self._start = start
         self._worker_size = worker_size
+        self._light = light
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._alarm = Alarm(clock)
         # When the last one should have started, and how many of its worker have.
@@ -107,8 +118,9 @@ class StartLine:
                 continue
             self._last = due + max(0.0, now - self._clock.fires_at(due) - MADE_UP)
             self._of_worker = 1 if self._of_worker >= self._worker_size() else self._of_worker + 1
-            at_once += 1
-            if at_once % BATCH == 0:
+            at_once += 1 if self._light(hash_id) else HEAVY
+            if at_once >= BATCH:
+                at_once = 0
                 await trio.lowlevel.checkpoint()
 
     def _gap(self) -> float:

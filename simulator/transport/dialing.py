@@ -53,19 +53,19 @@ class Sources:
             others are taken once its ports are used up.
         :raises OSError, ValueError: as trio and the operating system say it.
         """
-        literal = _literal(host)
-        if literal is None and (family or len(local) > 1):
+        address = literal(host)
+        if address is None and (family or len(local) > 1):
             return await self._by_name(host, port, family, local)
-        if literal is None:
+        if address is None:
             try:
                 return await trio.open_tcp_stream(host, port, local_address=local[0] if local else None)
             except OSError as error:
                 if host != "localhost" or local or not _no_port_left(error):
                     raise
-            literal = ipaddress.IPv4Address("127.0.0.1")
-        if family and family != literal.version:
+            address = ipaddress.IPv4Address("127.0.0.1")
+        if family and family != address.version:
             raise OSError(f"{host} is no IPv{family} address")
-        return await self._to_address(literal, port, local)
+        return await self._to_address(address, port, local)
 
     def begin(self, host: str, port: int, *, family: int, local: Sequence[str]) -> socket.socket | None:
         """Begin to connect where that needs no waiting: to an address, from the one that the system chooses.
@@ -73,11 +73,11 @@ class Sources:
         Returns None where it takes more than that, and :meth:`connect` has to be asked.
         :raises OSError: as the operating system says it.
         """
-        literal = _literal(host)
-        if literal is None or local or self._used_up or family not in (0, literal.version) or "%" in host:
+        address = literal(host)
+        if address is None or local or self._used_up or family not in (0, address.version) or "%" in host:
             return None
         try:
-            return _begin(socket.AF_INET if literal.version == 4 else socket.AF_INET6, (str(literal), port))
+            return _begin(socket.AF_INET if address.version == 4 else socket.AF_INET6, (str(address), port))
         except OSError as error:
             if error.errno in _NO_PORT_LEFT:
                 return None
@@ -135,7 +135,7 @@ def _loopback(number: int) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import trio
@@ -27,7 +28,7 @@ from simulator.transport.connection import (
     TlsFailed,
     status_line,
 )
-from simulator.transport.dialing import Sources, connect_fault
+from simulator.transport.dialing import Sources, connect_fault, literal
 from simulator.transport.hub import Hub
 from simulator.transport.hub_connection import HubConnection
 from simulator.transport.link import REFUSAL_BODY, Link, Refusal
@@ -81,6 +82,15 @@ class Target:
         self.credentials = _userinfo(parts)
 
 
+@lru_cache(maxsize=256)
+def _plain_address(url: str) -> bool:
+    try:
+        target = Target(url)
+    except OpenFailed:
+        return False
+    return not target.secure and literal(target.host) is not None
+
+
 def _userinfo(parts: SplitResult) -> tuple[str, str] | None:
     if parts.username is None and parts.password is None:
         return None
@@ -110,6 +120,10 @@ class Dialer:
         self._limits = limits or Limits()
         self._tls = TlsContexts()
         self._sources = Sources()
+
+    def opens_on_the_spot(self, url: str) -> bool:
+        """Whether connections to a central system are usually opened by the hub alone, at hardly any cost meanwhile."""
+        return self._hub is not None and self._open_stream is None and _plain_address(url)
 
     @contextlib.asynccontextmanager
     async def open(
