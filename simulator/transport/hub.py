@@ -60,6 +60,11 @@ class Hub:
         """Connections, those that are closing among them."""
         return len(self._connections) - len(self._dialings)
 
+    @property
+    def dialing(self) -> int:
+        """Connections that are being opened."""
+        return len(self._dialings)
+
     def dial(
         self,
         sock: socket.socket,

@@ -12,7 +12,7 @@ from simulator.clock import Clock
 from simulator.config.load import default_config
 from simulator.config.model import SimulatorConfig, WorkerConfig
 from simulator.config.problems import ConfigurationError
-from simulator.control.pacing import MADE_UP, Pace, StartLine
+from simulator.control.pacing import BATCH, HEAVY, MADE_UP, Pace, StartLine
 from tests.station.harness import World, station_world
 
 GRID = 0.05
@@ -143,6 +143,24 @@ async def test_a_process_that_was_held_up_does_not_let_all_loose_at_once(
     after = [time for time in started if time >= begun + 10]
     burst = [time for time in after if time < after[0] + 0.05]
     assert len(burst) <= MADE_UP / 0.1 + 3
+
+
+@pytest.mark.parametrize(("light", "at_once"), [(True, BATCH), (False, BATCH // HEAVY)])
+async def test_as_many_start_in_one_turn_as_can_connect_at_little_cost(light: bool, at_once: int) -> None:
+    clock = Clock()
+    started: list[str] = []
+
+    def start(hash_id: str) -> bool:
+        started.append(hash_id)
+        return True
+
+    line = StartLine(clock, Pace(), start=start, worker_size=lambda: 1, light=lambda hash_id: light)
+    for number in range(BATCH + 1):
+        line.join(str(number))
+    turns = line.run()
+    turns.send(None)
+    turns.close()
+    assert len(started) == at_once
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ async def chosen_transport() -> AsyncIterator[None]:
         Chosen.hub = hub
         try:
             yield
-            assert len(hub) == 0
+            assert (len(hub), hub.dialing) == (0, 0)
         finally:
             Chosen.hub = None
 
