@@ -23,9 +23,6 @@ from simulator.control.fleet import Fleet, stop_within
 from simulator.control.making import Maker
 from simulator.control.pacing import Pace
 from simulator.control.reload import Follow, Reading, Reload, Sources
-from simulator.csms.central import CentralSystem
-from simulator.csms.ledger_file import LedgerFile
-from simulator.csms.policy import BootPolicy
 from simulator.events import EventBus, Registered, Timed
 from simulator.failures import UiCannotListen
 from simulator.following import RunFollower
@@ -59,6 +56,8 @@ from simulator.transport.websocket import Dialer
 
 if TYPE_CHECKING:
     from simulator.control.control import Control
+    from simulator.csms.central import CentralSystem
+    from simulator.csms.ledger_file import LedgerFile
     from simulator.steering import UiService
 
 log = get_logger("simulator")
@@ -244,6 +243,10 @@ class Simulator:
         )
         await root.start(self.clock.run)
         if self.options.embedded:
+            from simulator.csms.central import CentralSystem
+            from simulator.csms.ledger_file import LedgerFile
+            from simulator.csms.policy import BootPolicy
+
             self.central = CentralSystem(now=self.clock.now, boot=BootPolicy(interval=HEARTBEAT_INTERVAL))
             if directory is not None:
                 self._ledger_file = LedgerFile(directory / CENTRAL_LEDGER)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import count
 from typing import NoReturn
 
@@ -23,17 +23,14 @@ from wsproto.extensions import PerMessageDeflate
 from simulator.transport.connection import ABNORMAL, NORMAL, PROTOCOL_ERROR, TOO_BIG, ConnectionClosed, Limits
 from simulator.transport.engine import RECEIVE_SIZE, Engine
 from simulator.transport.inbox import Inbox
+from simulator.transport.opening import REFUSAL_BODY, Headers, Refusal, UpgradeRequest
 from simulator.transport.outbox import Outbox
 from simulator.transport.tap import Tap
 
 log = logging.getLogger("simulator.transport")
 
-Headers = Sequence[tuple[bytes, bytes]]
-
 DEFAULT_MAX_PAYLOAD = 16 * 1024 * 1024
 
-#: So much of the body of an HTTP refusal is kept for the log.
-REFUSAL_BODY = 4 * 1024
 # After a refusal or a breach of the protocol we go on reading for this long at most: closing a socket with unread data
 # resets it, and the reset overtakes the answer that says why.
 _LINGER = 1.0
@@ -43,15 +40,15 @@ _LAST_WORDS = 1.0
 _PING_NUMBERS = count()
 
 
-class Refusal:
-    """An HTTP answer other than 101 to our upgrade."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: Headers) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = b""
+def request_event(request: UpgradeRequest) -> ws.Request:
+    """An upgrade request as wsproto has it."""
+    return ws.Request(
+        host=request.host,
+        target=request.target,
+        subprotocols=list(request.subprotocols),
+        extensions=[PerMessageDeflate()] if request.deflate else [],
+        extra_headers=list(request.extra_headers),
+    )
 
 
 class Link:
@@ -88,7 +85,7 @@ class Link:
         stream: trio.abc.Stream,
         nursery: trio.Nursery,
         *,
-        request: ws.Request | None,
+        request: UpgradeRequest | None,
         limits: Limits,
         max_payload: int = DEFAULT_MAX_PAYLOAD,
     ) -> None:
@@ -111,7 +108,7 @@ class Link:
         self._max_payload = max_payload
         self._inbox = Inbox(max_payload=max_payload, limit=limits.receive_buffer)
         self._outbox = Outbox(self.stream, nursery, limits, stalled=self._stalled, broken=self._write_broke)
-        self._engine = Engine(self.stream, self, request)
+        self._engine = Engine(self.stream, self, None if request is None else request_event(request))
         self._end: tuple[int, str] | None = None
         self._scope = trio.CancelScope(shield=True)
         nursery.start_soon(self._live, name="websocket")

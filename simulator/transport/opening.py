@@ -11,16 +11,47 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import h11
+import msgspec
 import trio
-import wsproto.events as ws
+
+if TYPE_CHECKING:
+    import h11
 
 #: As much of an answer's head as h11 takes.
 HEAD_LIMIT = 16 * 1024
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00\r\n]*?)[ \t]*")
+
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+#: So much of the body of an HTTP refusal is kept for the log.
+REFUSAL_BODY = 4 * 1024
+
+
+class UpgradeRequest(msgspec.Struct, frozen=True, gc=False):
+    """What a client asks for: the opening handshake's request (RFC 6455 §4.1) without the headers that all have."""
+
+    host: str
+    target: str
+    subprotocols: Sequence[str]
+    extra_headers: Headers
+    #: Whether compression is offered (RFC 7692).
+    deflate: bool = False
+
+
+class Refusal:
+    """An HTTP answer other than 101 to our upgrade."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = b""
 
 
 class NoHandshake(Exception):
@@ -40,7 +71,7 @@ class Opening:
 
     __slots__ = ("_buffer", "_h11", "_key", "_offered", "body", "headers", "request", "rest", "status", "subprotocol")
 
-    def __init__(self, request: ws.Request) -> None:
+    def __init__(self, request: UpgradeRequest) -> None:
         self._key = base64.b64encode(os.urandom(16))
         self._offered = request.subprotocols
         #: The bytes to send.
@@ -53,7 +84,7 @@ class Opening:
         self.rest = b""
         #: The status, headers and body of an answer other than 101.
         self.status = 0
-        self.headers: Sequence[tuple[bytes, bytes]] = ()
+        self.headers: Headers = ()
         self.body = b""
 
     def feed(self, data: bytes) -> bool:
@@ -115,6 +146,9 @@ class Opening:
 
         :raises NoHandshake: it is no HTTP.
         """
+        # Hardly a fleet is ever refused.
+        import h11
+
         try:
             if self._h11 is None:
                 self._h11 = h11.Connection(h11.CLIENT)
@@ -151,7 +185,7 @@ async def read_refusal(stream: trio.SocketStream, opening: Opening, body_limit: 
             return
 
 
-def _request_bytes(request: ws.Request, key: bytes) -> bytes:
+def _request_bytes(request: UpgradeRequest, key: bytes) -> bytes:
     try:
         host = request.host.encode("ascii")
     except UnicodeEncodeError:

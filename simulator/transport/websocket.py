@@ -9,11 +9,10 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import trio
-import wsproto.events as ws
-from wsproto.extensions import PerMessageDeflate
 
 from simulator import __version__
 from simulator.config.ws_options import WebSocketOptions
@@ -31,10 +30,21 @@ from simulator.transport.connection import (
 from simulator.transport.dialing import Sources, connect_fault, literal
 from simulator.transport.hub import Hub
 from simulator.transport.hub_connection import HubConnection
-from simulator.transport.link import REFUSAL_BODY, Link, Refusal
-from simulator.transport.opening import EndOfStream, ForeignSubprotocol, NoHandshake, Opening, read_refusal
+from simulator.transport.opening import (
+    REFUSAL_BODY,
+    EndOfStream,
+    ForeignSubprotocol,
+    NoHandshake,
+    Opening,
+    Refusal,
+    UpgradeRequest,
+    read_refusal,
+)
 from simulator.transport.tap import ENDED, describe
 from simulator.transport.tls import TlsContexts, fault_of, trust_anchor
+
+if TYPE_CHECKING:
+    from simulator.transport.link import Link
 
 USER_AGENT = f"ocpp-fleet-simulator/{__version__}"
 
@@ -200,8 +210,13 @@ class Dialer:
         request = _request(target, subprotocols, options, basic_auth)
         if options.handshake_timeout is not None:
             open_timeout = min(open_timeout, options.handshake_timeout / 1000)
-        deadline = trio.current_time() + open_timeout
         hub = None if target.secure or options.per_message_deflate else self._hub
+        if hub is None or self._open_stream is not None:
+            # What the way of TLS and compression takes is imported and read by the first who goes it, before the peer's
+            # time begins.
+            from simulator.transport.link import Link
+        context = self._tls.get(options) if target.secure else None
+        deadline = trio.current_time() + open_timeout
         if hub is not None and self._open_stream is None:
             try:
                 sock = self._sources.begin(target.host, target.port, family=options.family, local=options.local_address)
@@ -210,7 +225,7 @@ class Dialer:
                 raise _cannot_connect(target, error) from error
             if sock is not None:
                 return await self._open_on_hub(hub, sock, False, target, request, options, deadline, open_timeout)
-        stream = await self._connect(target, options, deadline, open_timeout)
+        stream = await self._connect(target, options, context, deadline, open_timeout)
         if hub is not None and isinstance(stream, trio.SocketStream):
             sock = socket.socket(stream.socket.family, stream.socket.type, 0, stream.socket.detach())
             return await self._open_on_hub(hub, sock, True, target, request, options, deadline, open_timeout)
@@ -230,13 +245,17 @@ class Dialer:
         sock: socket.socket,
         connected: bool,
         target: Target,
-        request: ws.Request,
+        request: UpgradeRequest,
         options: WebSocketOptions,
         deadline: float,
         open_timeout: float,
     ) -> HubConnection:
         """The opening handshake, and TCP before it if need be, without a link; anything but success is raised."""
-        opening = Opening(request)
+        try:
+            opening = Opening(request)
+        except UnicodeError as error:
+            sock.close()
+            raise OpenFailed("upgrade", f"{target.shown}: no upgrade request can be made of it: {error}") from error
         try:
             dialing = hub.dial(
                 sock,
@@ -271,9 +290,13 @@ class Dialer:
         return connection
 
     async def _connect(
-        self, target: Target, options: WebSocketOptions, deadline: float, open_timeout: float
+        self,
+        target: Target,
+        options: WebSocketOptions,
+        context: ssl.SSLContext | None,
+        deadline: float,
+        open_timeout: float,
     ) -> trio.abc.Stream:
-        context = self._tls.get(options) if target.secure else None
         stage = "connect"
         with trio.CancelScope(deadline=deadline):
             stream = await self._dial(target, options)
@@ -320,7 +343,7 @@ def _request(
     subprotocols: Sequence[str],
     options: WebSocketOptions,
     basic_auth: tuple[str, str | bytes] | None,
-) -> ws.Request:
+) -> UpgradeRequest:
     headers = {"user-agent": ("User-Agent", USER_AGENT)}
     host = target.host_header
     if options.origin is not None:
@@ -343,12 +366,12 @@ def _request(
             credentials = target.credentials
     if credentials is not None:
         headers["authorization"] = ("Authorization", _basic(*credentials))
-    return ws.Request(
+    return UpgradeRequest(
         host=host,
         target=target.resource,
-        subprotocols=list(subprotocols),
-        extensions=[PerMessageDeflate()] if options.per_message_deflate else [],
+        subprotocols=subprotocols,
         extra_headers=[(name.encode(), value.strip().encode()) for name, value in headers.values()],
+        deflate=options.per_message_deflate,
     )
 
 
