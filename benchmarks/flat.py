@@ -15,6 +15,8 @@ from simulator.app import RunOptions, Simulator
 from simulator.cli.plans import FleetSources, first_reading
 from simulator.events import CallAnswered
 from simulator.run_log import logging_to
+from simulator.station.station import ChargingStation
+from simulator.station.transaction import Transaction
 from simulator.telemetry.process import allow_open_files
 
 
@@ -23,6 +25,8 @@ class Haste:
 
     def __init__(self) -> None:
         self._answered: list[str] = []
+        #: The station and the transaction that goes on in it, by hashId: looking them up is no part of a message.
+        self._charging: dict[str, tuple[ChargingStation, Transaction]] = {}
         self._task: trio.lowlevel.Task | None = None
 
     def on_answer(self, event: CallAnswered) -> None:
@@ -37,6 +41,13 @@ class Haste:
         self._task = None
         return trio.lowlevel.Abort.SUCCEEDED
 
+    def _find(self, simulator: Simulator, hash_id: str) -> tuple[ChargingStation, Transaction]:
+        station = simulator.fleet.get(hash_id)
+        assert station is not None
+        (transaction,) = station.sessions.running()  # one connector, and a transaction without end
+        found = self._charging[hash_id] = station, transaction
+        return found
+
     async def run(self, simulator: Simulator) -> None:
         """Run beside the fleet. The first readings are those that the stations take by themselves."""
         while True:
@@ -46,11 +57,10 @@ class Haste:
             answered, self._answered = self._answered, []
             with simulator.clock.outbox:  # as when timers fire
                 for hash_id in answered:
-                    station = simulator.fleet.get(hash_id)
+                    station, transaction = self._charging.get(hash_id) or self._find(simulator, hash_id)
                     # The readings that stations take by themselves must not become a second, third, … stream of them.
-                    if station is not None and not station.lane.queued_transaction_messages:
-                        for transaction in station.sessions.running():
-                            station.sampling.take_sample(transaction)
+                    if not station.lane.queued_transaction_messages:
+                        station.sampling.take_sample(transaction)
             await trio.lowlevel.checkpoint()
 
 

@@ -29,8 +29,10 @@ class Process:
         self._output = output
         #: When it was started, seconds of ``CLOCK_MONOTONIC``.
         self.began = time.monotonic()
+        # As an installed program, which is not compiled anew at each start.
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with output.open("wb") as file:
-            self._popen = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=folder)
+            self._popen = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=folder, env=environ)
         self.pid = self._popen.pid
 
     def cpu(self) -> float:
