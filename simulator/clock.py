@@ -115,8 +115,7 @@ class Clock:
         :param wakes: the call makes a task run. Two of one instant then run in the order in which they were asked for.
         """
         timer = Timer(self, deadline, call, wakes)
-        step = self._step
-        turn = ceil((deadline - self._wall_origin) / step) if step and deadline != _NEVER else deadline
+        turn = self._turn_of(deadline)
         others = self._timers.get(turn)
         if others is None:
             self._timers[turn] = timer
@@ -181,6 +180,8 @@ class Clock:
         task_status.started()
         while True:
             at = self._turn_at(self._turns[0]) if self._turns else _NEVER
+            if self._firing:  # an earlier run was cancelled between two of one turn
+                at = self.wall()
             with trio.CancelScope(deadline=at) as self._wait:
                 await trio.sleep_forever()
             self._wait = None
@@ -191,9 +192,15 @@ class Clock:
 
     def fires_at(self, deadline: float) -> float:
         """The wall instant at which a timer of this wall deadline fires: the end of the step that it falls into."""
-        if not self._step or deadline == _NEVER:
+        return self._turn_at(self._turn_of(deadline))
+
+    def _turn_of(self, deadline: float) -> float:
+        step = self._step
+        if not step or deadline == _NEVER:
             return deadline
-        return self._turn_at(ceil((deadline - self._wall_origin) / self._step))
+        turn = ceil((deadline - self._wall_origin) / step)
+        # Rounding must not make it early by the least there is.
+        return turn if self._wall_origin + turn * step >= deadline else turn + 1
 
     def _turn_at(self, turn: float) -> float:
         return self._wall_origin + turn * self._step if self._step else turn

@@ -63,6 +63,10 @@ class Outbox:
         if not self.held:
             self._empty()
 
+    def release(self) -> None:
+        """Send what is held back now, in the midst of a pass: a connection is about to close."""
+        self._empty()
+
     def _empty(self) -> None:
         if self._ahead is not None:
             self._ahead()

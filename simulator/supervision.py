@@ -51,6 +51,11 @@ def caught(error: BaseException) -> Exception:
     cancelled = trio.current_effective_deadline() == float("-inf")
     if isinstance(error, trio.Cancelled) and not cancelled:
         return LeakedCancellation(repr(error))
+    if isinstance(error, BaseExceptionGroup) and cancelled:
+        plain, rest = error.split(Exception)
+        if plain is not None and rest is not None and all(isinstance(leaf, trio.Cancelled) for leaf in leaves(rest)):
+            log.error("crashed while it was being cancelled: %s", one_line(plain), exc_info=plain)
+            raise rest
     if isinstance(error, BaseExceptionGroup) and not cancelled:
         # A group of plain exceptions is an ExceptionGroup and was caught above; this one holds cancellations as well.
         plain, rest = error.split(Exception)

@@ -44,7 +44,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         doc(
             "Stations that start in a second, over the whole fleet, those that are added later among them; in place of"
             " `startDelay` and `elementStartDelay`",
-            gt=0,
+            ge=0.001,
             le=100_000,
         ),
     ] = None

@@ -54,7 +54,8 @@ class Member:
                 self.station.services.bus.publish(StationCrashed(info.hash_id, info.station_id, one_line(failure)))
                 del failure
                 with trio.CancelScope() as self._pause:
-                    await trio.sleep(pause)
+                    # It may have been cancelled before, and crashed on its way out.
+                    await trio.sleep(0 if self._cancelled else pause)
                 self._pause = None
         finally:
             self.runs = self._cancelled = False
@@ -204,7 +205,8 @@ class Fleet:
     async def stop_station(self, hash_id: str, within: float = END_WITHIN) -> None:
         """End one member in order, within so many wall seconds; it stays a member. One that waits waits no longer."""
         self._line.leave(hash_id)
-        await self._end(self._members[hash_id], within)
+        if (member := self._members.get(hash_id)) is not None:
+            await self._end(member, within)
 
     @staticmethod
     async def _end(member: Member, within: float, *, returns: bool = False) -> None:
@@ -233,7 +235,8 @@ class Fleet:
         member = self._members[hash_id]
         runs = member.runs or hash_id in self._line
         self._line.leave(hash_id)
-        await self._end(member, within, returns=True)
+        while member.runs:  # somebody may have started it at the very end
+            await self._end(member, within, returns=True)
         carried = member.station.carry()
         self._services.journal.leave(hash_id)
         self._services.store.leave(hash_id)

@@ -176,7 +176,7 @@ class FleetFollower:
             log.error("%s cannot be added: %s", planned.station_id, error, exc_info=error)
             return
         self._statistics.configured += 1
-        if self._starts():
+        if self._starts() and info.template.auto_start:
             self._fleet.enlist(planned.hash_id)
         self._touched(planned.hash_id)
         outcome.added += 1

@@ -133,6 +133,12 @@ class CallLane:
         """Transaction messages that the central system has not answered yet."""
         return len(self._transaction)
 
+    @property
+    def first_number(self) -> int | None:
+        """The number of the first of them; None where there is none."""
+        message = self._transaction[0].message if self._transaction else None
+        return None if message is None else message.number
+
     def transaction_messages(self) -> list[TransactionMessage]:
         """Those messages, in their order and with the attempts made."""
         messages = []

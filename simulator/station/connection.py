@@ -180,13 +180,16 @@ class Line:
             if connection is not None:
                 code, reason = NORMAL, "closed by the station"
                 try:
-                    self._converse(connection)
-                    await connection.receive_each(self._read)
-                except ConnectionClosed as closed:
-                    if self.state == 1:
-                        code, reason = closed.code, closed.reason
+                    try:
+                        self._converse(connection)
+                        await connection.receive_each(self._read)
+                    except ConnectionClosed as closed:
+                        if self.state == 1:
+                            code, reason = closed.code, closed.reason
+                    finally:
+                        self._converse_no_more(code, reason)
                 finally:
-                    self._converse_no_more(code, reason)
+                    # Whatever failed: a connection with tasks of its own would keep the nursery from ending.
                     await connection.finish()
                     self.state = 3
             delay = self._pause_after(failure)
@@ -244,7 +247,12 @@ class Line:
                 await connection.finish()
                 self.state = 3
             return None
-        station.security.opened(way, connection)
+        try:
+            station.security.opened(way, connection)
+        except BaseException:
+            await connection.finish()
+            self.state = 3
+            raise
         station.log.info("connected to %s", url)
         station.publish(Connected, url, station.clock.wall() - begun)
         return connection

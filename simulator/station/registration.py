@@ -266,6 +266,12 @@ class Registration:
     def refreshed(self, answer: BootNotificationResponse) -> None:
         """Take the answer to a BootNotification that was sent besides the registration (control protocol)."""
         self._take_answer(answer)
+        if self._boot_waits:
+            self._forget_boot()
+            if self.accepted:
+                self._registered()
+            else:
+                self._await_boot()
 
     # -- heartbeats and pings ----------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ class Renewal:
         certificates = station.security.certificates
         begin = certificates.next_beginning(now)
         if begin is not None and (self._beginning is None or not self._beginning.pending):
-            self._beginning = station.clock.call_later_wall(begin - now, self._begins)
+            self._beginning = station.clock.call_later_wall(begin - now, station.guarded(self._begins))
         identity = next(iter(certificates.identities(now)), None)
         if identity != self._current:
             self._current = identity
@@ -140,7 +140,7 @@ class Renewal:
         if self._due <= station.clock.now():
             self._ask_if_online()
         else:
-            self._timer = station.clock.call_at(self._due, self._ask_if_online)
+            self._timer = station.clock.call_at(self._due, station.guarded(self._ask_if_online))
 
     def _due_of(self, identity: Identity, now: float) -> float:
         begin, end = validity(read_chain(identity.chain)[0])
@@ -158,7 +158,7 @@ class Renewal:
         if station.online:
             station.log.info("its certificate ends soon: asks for a new one")
             self._due = self._not_before = station.clock.now() + ASK_AGAIN
-            self._timer = station.clock.call_at(self._due, self._ask_if_online)
+            self._timer = station.clock.call_at(self._due, station.guarded(self._ask_if_online))
             station.spawn(self.request)
 
 

@@ -228,7 +228,8 @@ class Reservations:
 
     def _set_timer(self, reservation: Reservation) -> None:
         seconds = max(0.0, reservation.expiry - self._station.now())
-        self._timers[reservation.id] = self._station.clock.call_later(seconds, partial(self._expire, reservation.id))
+        expire = self._station.guarded(partial(self._expire, reservation.id))
+        self._timers[reservation.id] = self._station.clock.call_later(seconds, expire)
 
     def clock_changed(self) -> None:
         """The station's clock has been set: reservations expire by what it shows now."""

@@ -78,5 +78,5 @@ class SampleTimes:
             station.crash(error)
             return
         self._noted = now = station.clock.now()
-        if not transaction.ended:
+        if not transaction.ended and self._timer is None:
             self._set(now)

@@ -180,7 +180,7 @@ class Sampling:
         self._due = next_aligned(now, interval)
         if self._due == self._taken:  # a rounding error early, or the clock was put back a little
             self._due = next_aligned(self._due, interval)
-        self._timer = station.clock.call_later(self._due - now, self._aligned)
+        self._timer = station.clock.call_at(station.clock.now() + self._due - now, station.guarded(self._aligned))
 
     def power_down(self) -> None:
         """The station is off: nothing is read until it boots."""

@@ -191,7 +191,7 @@ class SecurityEvents:
             return
         self._attempts += 1
         pause = min(RETRY_AFTER * self._attempts, RETRY_AT_MOST)
-        self._retry = self._station.clock.call_later_wall(pause, self._send_next)
+        self._retry = self._station.clock.call_later_wall(pause, self._station.guarded(self._send_next))
 
     # -- memory ------------------------------------------------------------------------------------------------------
 

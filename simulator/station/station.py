@@ -418,7 +418,20 @@ class ChargingStation:
         async def fail() -> None:
             raise error
 
+        if self._nursery is None or self._nursery.cancel_scope.cancel_called:
+            self.log.error("failed at the end of its life: %s", error, exc_info=error)
         self.spawn(fail)
+
+    def guarded(self, call: Callable[[], object]) -> Callable[[], None]:
+        """The call of a timer: what it raises ends the station's present life, and is not the clock's to log."""
+
+        def guarded() -> None:
+            try:
+                call()
+            except Exception as error:
+                self.crash(error)
+
+        return guarded
 
     @property
     def powered(self) -> bool:

@@ -40,7 +40,8 @@ class StatusReports:
         if seconds <= 0 or self._station.stopping:
             self.report(connector)
         else:
-            self._lasting[connector.id] = self._station.clock.call_later(seconds, partial(self._lasted, connector))
+            lasted = self._station.guarded(partial(self._lasted, connector))
+            self._lasting[connector.id] = self._station.clock.call_later(seconds, lasted)
 
     def _lasted(self, connector: Connector) -> None:
         self._lasting.pop(connector.id, None)

@@ -211,7 +211,7 @@ class Supply:
             if (event := meter.next_event_at(0.0)) is not None:
                 waits.append(event + _AFTER_EVENT)
         if waits:
-            self._timer = self._station.clock.call_later(max(0.0, min(waits)), self._change)
+            self._timer = self._station.clock.call_later(max(0.0, min(waits)), self._station.guarded(self._change))
 
     def _change(self) -> None:
         self._timer = None

@@ -189,19 +189,24 @@ class TransactionBook:
         if message.action == "MeterValues":
             self._readings -= 1
             self._told_thinned = self._told_thinned and self._readings > 0
-            self._note_answer(message.number)
+        first = self._station.lane.first_number
+        refused = first is not None and first < message.number  # it was never in the queue: those before it still wait
+        number = first - 1 if refused and first is not None else message.number
+        if refused:
+            self._journal.write(self._hash_id, Dropped([message.number]))
+        elif message.action == "MeterValues" or transaction is None:
+            self._note_answer(number)
         if transaction is None:
-            self._note_answer(message.number)
             return
         transaction.undelivered -= 1
         if message.action == "StartTransaction":
             transaction.id = result.value.transaction_id if isinstance(result, outcome.Value) else UNKNOWN_ID
-            self._journal.write(self._hash_id, Answered(message.number, transaction.key, transaction.id))
+            self._journal.write(self._hash_id, Answered(number, transaction.key, transaction.id))
             self._sessions.start_answered(transaction, result)
         elif message.action == "StopTransaction":
             # First what follows it: readings that are sent after it still need the transaction.
             self._sessions.stop_answered(transaction, result)
-            self._journal.write(self._hash_id, Answered(message.number, transaction.key, stopped=True))
+            self._journal.write(self._hash_id, Answered(number, transaction.key, stopped=True))
         if transaction.ended and transaction.undelivered == 0:
             self._transactions.pop(transaction.key, None)
 

@@ -38,7 +38,7 @@ class RunState:
             state = msgspec.json.decode(self._path.read_bytes(), type=_State)
         except FileNotFoundError:
             return True
-        except (OSError, ValueError, msgspec.DecodeError) as error:
+        except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
             log.warning(
                 "%s: cannot be read (%s): the fleet starts", self._path, getattr(error, "strerror", "") or error
             )

@@ -179,6 +179,9 @@ class FileJournal(Generic[P]):
     def leave(self, hash_id: str) -> None:
         """The station is no more in this process; what is left of it waits for its return."""
         mark = station_mark(hash_id)
+        make = self._later.pop(hash_id, None)
+        if make is not None and (record := make()) is not None:
+            self._append(mark, record)
         whole = self._members.pop(mark, None)
         if whole is not None:
             self._absent[mark] = whole()
@@ -196,6 +199,7 @@ class FileJournal(Generic[P]):
         mark = station_mark(hash_id)
         self._members.pop(mark, None)
         self._absent.pop(mark, None)
+        self._later.pop(hash_id, None)
         self._append(mark, self._kinds.past())
 
     def write(self, hash_id: str, record: Any, *, reading: bool = False) -> None:
@@ -249,7 +253,7 @@ class FileJournal(Generic[P]):
         """Store what was to be written later, where it has not come with another record."""
         late, self._later = self._later, {}
         for hash_id, make in late.items():
-            if self._file is not None and (record := make()) is not None:
+            if (record := make()) is not None and self._file is not None:
                 self._records.append((station_mark(hash_id), json_of(record)))
         self._flush()
 

@@ -281,6 +281,8 @@ class FleetStatistics:
         self._actions.of[event.action].sent += 1
         if (action := station.action(event.action)) is not None:
             station.fresh = True  # its instant is that of the answer
+            if not station.updated:
+                station.updated = self._now()
             action.requests += 1
 
     def _on_answered(self, event: events.CallAnswered) -> None:
@@ -312,6 +314,7 @@ class FleetStatistics:
     def _on_timeout(self, event: events.CallTimedOut) -> None:
         station = self._stations.get(event.hash_id) or self._add(event.hash_id, event.station_id)
         station.timeouts += 1
+        station.touch(self._now())
         self.call_timeouts += 1
         self._actions.of[event.action].timeouts += 1
 

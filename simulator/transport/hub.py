@@ -152,6 +152,10 @@ class Hub:
         heapq.heappush(self._deadlines, (deadline, next(self._order), connection))
         self._wake_by(deadline)
 
+    def release(self) -> None:
+        """See :class:`~simulator.transport.hub_connection.Watcher`."""
+        self._outbox.release()
+
     def forget(self, connection: HubConnection) -> None:
         """See :class:`~simulator.transport.hub_connection.Watcher`."""
         if connection.mask:
@@ -232,7 +236,8 @@ class Hub:
         """End those that have taken too long. All are looked at: a heap would hold on to those that are over."""
         for dialing in [dialing for dialing in self._dialings if dialing.deadline <= now]:
             dialing.fail(trio.TooSlowError())
-        self._dialings_at = min((dialing.deadline for dialing in self._dialings), default=float("inf"))
+        # Not for each of them: that would look at n of them n times.
+        self._dialings_at = max(min((dialing.deadline for dialing in self._dialings), default=float("inf")), now + 0.05)
 
     def _expire(self, connection: HubConnection, now: float) -> None:
         try:

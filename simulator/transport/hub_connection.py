@@ -78,6 +78,9 @@ class Watcher(Protocol):
     def wake_at(self, connection: HubConnection, deadline: float) -> None:
         """Call ``expired`` when trio's clock reaches the deadline, or a little later."""
 
+    def release(self) -> None:
+        """Send the frames that are held back."""
+
     def forget(self, connection: HubConnection) -> None:
         """The connection is over; its socket is about to be closed."""
 
@@ -285,6 +288,7 @@ class HubConnection:
             if self._state is _State.DONE:
                 return
             if isinstance(value, tuple):
+                self._hub.release()  # answers to what came before it
                 if kind == CLOSE:
                     self._peer_closes(*value)
                 elif kind == BREACH:

@@ -230,9 +230,9 @@ class Dialer:
             sock = socket.socket(stream.socket.family, stream.socket.type, 0, stream.socket.detach())
             return await self._open_on_hub(hub, sock, True, target, request, options, deadline, open_timeout)
         link = Link(stream, nursery, request=request, limits=self._limits, max_payload=options.max_payload)
-        if target.secure:
-            link.trust_anchor = trust_anchor(stream)
         try:
+            if target.secure:
+                link.trust_anchor = trust_anchor(stream)
             await _upgrade(link, target, subprotocols, deadline, open_timeout)
         except BaseException:
             await link.finish()

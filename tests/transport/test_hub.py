@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.config.ws_options import WebSocketOptions
+from simulator.outbox import Outbox
 from simulator.transport.connection import ConnectionClosed, HandshakeRejected, Limits, OpenFailed
 from simulator.transport.framing import FrameReader
 from simulator.transport.hub import AVAILABLE, Hub, open_hub
@@ -422,3 +423,26 @@ async def test_a_server_that_sends_on_while_we_close_is_waited_for(
             await connection.aclose(4000, "done")
             assert trio.current_time() == pytest.approx(2, abs=0.2)
     assert codes == [(4000, "done")]
+
+
+async def test_an_answer_goes_before_the_close_that_came_with_its_question() -> None:
+    outbox = Outbox()
+    async with open_hub(outbox) as hub, trio.open_nursery() as nursery:
+        connection, theirs = adopt(hub)
+
+        async def receive() -> None:
+            with pytest.raises(ConnectionClosed):
+                await connection.receive_each(lambda _: outbox.put(connection, '[3,"1",{}]'))
+
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        with theirs:
+            theirs.send(frame(TEXT, b'[2,"1","Reset",{}]') + close_frame(1000))
+            with trio.fail_after(10):
+                await trio.lowlevel.wait_readable(theirs)
+                await connection.finish()
+            got, opcodes = theirs.recv(4096), []
+            while got:
+                opcodes.append(got[0] & 0x0F)
+                got = got[6 + (got[1] & 0x7F) :]
+    assert opcodes == [0x1, 0x8]

@@ -213,3 +213,42 @@ async def test_time_stands_still_while_timers_fire(nursery: trio.Nursery) -> Non
     assert len(instants) == 3
     assert len(set(instants)) == 1
     assert clock.now() >= instants[0] + 0.006
+
+
+async def test_no_timer_fires_early_by_rounding(mock_clock: MockClock, nursery: trio.Nursery) -> None:
+    clock = await started(nursery, start=0.0, grid=0.02)
+    due, looks = 7868.700000000001, []
+
+    def look() -> None:
+        looks.append(clock.wall())
+        if clock.wall() < due and len(looks) < 10:
+            clock.call_at_wall(due, look)
+
+    clock.call_at_wall(due, look)
+    mock_clock.jump(7868.7 - trio.current_time())
+    await wait_all_tasks_blocked()
+    mock_clock.jump(0.05)
+    await wait_all_tasks_blocked()
+    assert len(looks) == 1
+    assert looks[0] >= due
+
+
+async def test_time_that_is_stopped_between_two_timers_of_an_instant_goes_on(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    clock, woken = Clock(), []
+
+    async def sleeper(number: int) -> None:
+        await clock.sleep_until_wall(5.0)
+        woken.append(number)
+
+    for number in range(3):
+        nursery.start_soon(sleeper, number)
+    async with trio.open_nursery() as first:
+        await first.start(clock.run)
+        while not woken:
+            await trio.lowlevel.checkpoint() if trio.current_time() >= 5.0 else await trio.sleep_until(5.0)
+        first.cancel_scope.cancel()
+    await nursery.start(clock.run)
+    await trio.sleep(1)
+    assert len(woken) == 3

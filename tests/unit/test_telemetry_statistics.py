@@ -506,3 +506,11 @@ def test_invented_actions_do_not_fill_the_memory() -> None:
     data = record["statisticsData"]
     assert len(data) < 200
     assert sum(action["countRequest"] for action in data.values()) == 1000
+
+
+def test_a_call_without_an_answer_has_its_instant_too() -> None:
+    bus = EventBus()
+    statistics = FleetStatistics(bus, now=lambda: 1000.0)
+    publish(bus, CallSent(*A, "BootNotification"))
+    (record,) = statistics.fresh_records()
+    assert record["updatedAt"] == "1970-01-01T00:16:40.000Z"

@@ -441,3 +441,22 @@ async def test_the_records_of_a_pass_are_one_write_ahead_of_its_messages(
     outbox.put(Wire(), "4")
     assert happened == [3, "1", "2", "3", 1, "4"]
     writer.close()
+
+
+async def test_a_station_that_is_forgotten_writes_nothing_into_the_records_of_its_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction_journal, "LATER", 0.0)
+    writer = journal(tmp_path)
+    writer.join(STATIONS[0], StationPast)
+    writer.write(STATIONS[0], Queued(TransactionMessage(7, "MeterValues", raw({}))))
+    writer.write_later(STATIONS[0], lambda: Answered(7))
+    writer.leave(STATIONS[0])
+    writer.forget(STATIONS[0])
+    writer.join(STATIONS[0], StationPast)
+    writer.write(STATIONS[0], begun())
+    writer.close()
+    past = journal(tmp_path).join(STATIONS[0], StationPast)
+    assert past is not None
+    assert [message.number for message in past.messages] == [1]
+    assert past.transactions[1].id is None
