@@ -1,4 +1,4 @@
-"""Time for the whole process: one virtual clock, one timer heap.
+"""Time for the whole process: one virtual clock, and the timers of all that wait.
 
 Two kinds of seconds exist. *Wall* seconds are those of ``trio.current_time()``: deadlines for a peer (connect, answer,
 ping, close, back-off) are wall. *Virtual* seconds are the simulated ones: ``virtual = start + elapsed wall x speed``;
@@ -8,7 +8,7 @@ differ only in their origin: virtual time is POSIX time.
 Timers fire on a *grid*: those that are due within one step of it are fired together at its end, which costs a fleet of
 thousands a fraction of waking up for each. Nothing fires early, and nothing later than one step; a step of 0 is exact.
 
-A sleeping task is parked on the heap of the one :meth:`Clock.run` task rather than on a trio deadline of its own,
+A sleeping task is parked on a timer of the one :meth:`Clock.run` task rather than on a trio deadline of its own,
 which is an order of magnitude cheaper per wake-up in a fleet of thousands. Under ``trio.testing.MockClock`` everything
 follows the mocked clock, because all of it is measured by ``trio.current_time()``.
 """
@@ -30,7 +30,7 @@ from simulator.outbox import Outbox
 
 log = logging.getLogger("simulator.clock")
 
-# Cancelled timers stay in the heap until they come up; past this many the heap is rebuilt without them.
+# Cancelled timers stay until their turn comes; past this many they are let go.
 _COMPACT_ABOVE = 1024
 
 _deadline_of = attrgetter("wall_deadline")
@@ -62,7 +62,7 @@ class Timer:
 
 
 class Clock:
-    """Virtual time and the timer heap of a process.
+    """Virtual time and the timers of a process.
 
     :param start: virtual POSIX seconds at creation; the wall clock's by default.
     :param speed: virtual seconds per wall second, more than 0.

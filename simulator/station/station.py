@@ -19,7 +19,7 @@ from simulator.events import (
     StationStarted,
     StationStopped,
 )
-from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason, RegistrationStatus
+from simulator.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 from simulator.station.authorization import Authorization
 from simulator.station.calls import CallLane
 from simulator.station.charging_limits import ChargingLimits
@@ -581,11 +581,6 @@ class ChargingStation:
     def publish(self, kind: type[Event], *details: Any) -> None:
         """Publish an event in the station's name."""
         self.services.bus.publish(kind(self.info.hash_id, self.info.station_id, *details))
-
-    @property
-    def registration_status(self) -> RegistrationStatus | None:
-        """The last answer to BootNotification."""
-        return self.registration.status
 
 
 def station_random(seed: int | None, hash_id: str) -> random.Random:

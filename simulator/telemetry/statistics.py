@@ -147,10 +147,6 @@ class FleetStatistics:
         done = self.calls_answered + self.call_errors + self.call_timeouts + self.calls_lost
         return self.calls_sent - done
 
-    def latency_histogram(self, action: str | None = None) -> Histogram:
-        """A copy of the histogram of seconds from CALL to answer: of one action, or of all."""
-        return self._actions.latency(action)
-
     def actions(self) -> list[str]:
         """The actions of which an answer was measured."""
         return self._actions.measured()
